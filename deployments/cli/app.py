@@ -1,0 +1,88 @@
+"""The program: its commands, and how it ends."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from importlib.metadata import version as installed_version
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from deployments.cli import apply, approve, approvers, audit, backups, check, demo, run, up
+
+FAILED = 1
+USAGE = 2
+REFUSED = 3
+
+app = typer.Typer(
+    name="pg-runbooks",
+    help="PostgreSQL disaster-recovery runbooks: planned, approved, verified, on record.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_RUNBOOKS = "Runbooks"
+_SETTINGS = "Settings"
+_CONTROL = "Control room"
+
+run.add_to(app, panel=_RUNBOOKS)
+app.command("backups", rich_help_panel=_RUNBOOKS)(backups.backups)
+app.command("apply", rich_help_panel=_SETTINGS)(apply.apply)
+app.command("check", rich_help_panel=_SETTINGS)(check.check)
+app.command("up", rich_help_panel=_CONTROL)(up.up)
+app.command("register", rich_help_panel=_CONTROL)(up.register)
+app.command("pending", rich_help_panel=_CONTROL)(approve.pending)
+app.command("approve", rich_help_panel=_CONTROL)(approve.approve)
+app.command("demo", rich_help_panel=_CONTROL)(demo.demo)
+app.add_typer(approvers.app, name="approvers", rich_help_panel=_CONTROL)
+app.add_typer(audit.app, name="audit", rich_help_panel=_RUNBOOKS)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"pg-runbooks {installed_version('pg-runbooks')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="And exit.")
+    ] = False,
+) -> None:
+    """PostgreSQL disaster-recovery runbooks: planned, approved, verified, on record."""
+
+
+def main() -> NoReturn:
+    """Run the command line; exit 0 done, 1 failed, 2 wrong usage, 3 refused, 130 Ctrl-C."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    try:
+        app()
+    except Exception as error:
+        code = _told(error)
+        if not code:
+            raise
+        sys.exit(code)
+    sys.exit(0)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    """End as Ctrl-C does: everything that was begun is cleared away on the way out."""
+    raise KeyboardInterrupt
+
+
+def _told(error: Exception) -> int:
+    """Print an error of ours as ERROR, DETAIL, HINT; give the exit code, 0 for any other error."""
+    from runbook.errors import Refused, RunbookError, SettingsError
+
+    if not isinstance(error, RunbookError):
+        return 0
+    print(error, file=sys.stderr)
+    if isinstance(error, Refused):
+        return REFUSED
+    return USAGE if isinstance(error, SettingsError) else FAILED

@@ -1,0 +1,107 @@
+"""Runs that wait for a person, and the answers to them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deployments.cli.server import reach_server
+from deployments.cli.settings import JsonOption
+
+if TYPE_CHECKING:
+    from deployments.answers import Waiting
+
+
+def pending(*, as_json: JsonOption = False) -> None:
+    """List the runs that wait for an approval, the one that expires first at the top."""
+    reach_server()
+    from deployments.answers import pending as waiting_runs
+
+    found = waiting_runs()
+    if as_json:
+        print(json.dumps([_record(one) for one in found], indent=2, ensure_ascii=False))
+    else:
+        _show(found)
+
+
+def approve(
+    run: Annotated[str, typer.Argument(help="Id of the run, or how it begins.", metavar="RUN")],
+    *,
+    refuse: Annotated[bool, typer.Option("--refuse", help="Say no instead.")] = False,
+    approve_by: Annotated[
+        str, typer.Option("--approve-by", "--as", help="Your name; asked for at a terminal.")
+    ] = "",
+    reason: Annotated[str, typer.Option(help="Ticket, or why.")] = "",
+    confirm: Annotated[str, typer.Option(help="The cluster's name, to approve.")] = "",
+    key: Annotated[
+        Path | None, typer.Option(help="Sign with this SSH key, or the agent's for a public one.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Follow the run to its end.")] = False,
+) -> None:
+    """Show the plan of a waiting run and answer it."""
+    reach_server()
+    from rich.console import Console
+
+    from deployments.cli.questions import Given
+    from deployments.cli.submitted import ask, conclude, follow_to_end, give
+
+    console, asked = Console(), _chosen(run)
+    if refuse:
+        given = Given("refuse", approve_by, reason, "")
+    elif approve_by:
+        given = Given("approve", approve_by, reason, confirm, key=key)
+    else:
+        given = ask(asked, console, reason)
+    give(asked, given)
+    console.print(f"{asked.name}: your answer is with the run ({given.decision}).")
+    if follow:
+        conclude(follow_to_end(asked.run, console), console)
+
+
+def _chosen(start: str) -> Waiting:
+    """Find the one waiting run whose id begins like this."""
+    from deployments.answers import pending as waiting_runs
+    from runbook.errors import SettingsError
+
+    found = waiting_runs()
+    matching = [one for one in found if start and str(one.run).startswith(start.lower())]
+    if len(matching) != 1:
+        raise SettingsError(
+            f"{len(matching) or 'no'} waiting runs begin with {start!r}",
+            detail=f"waiting: {', '.join(str(one.run) for one in found) or 'none'}",
+        )
+    return matching[0]
+
+
+def _show(found: tuple[Waiting, ...]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from runbook.units import readable_seconds
+
+    console = Console()
+    if not found:
+        console.print("No run waits for an approval.")
+        return
+    table = Table(box=None, header_style="bold")
+    for column in ("run", "runbook", "waiting for", "until (UTC)"):
+        table.add_column(column, no_wrap=column == "run")
+    for one in found:
+        until = f"{one.until:%Y-%m-%d %H:%M}" if one.until else ""
+        table.add_row(str(one.run), one.name, readable_seconds(one.age_seconds), until)
+    console.print(table)
+    console.print("Answer one: pg-runbooks approve RUN")
+
+
+def _record(one: Waiting) -> dict[str, str | None]:
+    return {
+        "run": str(one.run),
+        "name": one.name,
+        "cluster": one.cluster,
+        "asked_at": one.asked_at.isoformat(),
+        "until": one.until.isoformat() if one.until else None,
+        "plan": one.question,
+    }

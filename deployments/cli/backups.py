@@ -1,0 +1,118 @@
+"""The catalogue as a table: which backups there are, and how good they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deployments.cli.settings import InventoryOption, JsonOption, chosen_clusters, use
+
+if TYPE_CHECKING:
+    from runbook.backups.catalogue import Catalogue, Found
+    from runbook.cluster import Cluster
+
+
+@dataclass(frozen=True)
+class Row:
+    """One directory of the catalogue; sizes in bytes, age in seconds."""
+
+    cluster: str
+    id: str
+    state: str
+    finished: str = ""
+    age: float = 0.0
+    size: int = 0
+    stored: int = 0
+    made_by: str = ""
+    verified: str = ""
+    newest: bool = False
+
+
+def backups(
+    *,
+    cluster: Annotated[str, typer.Option(help="Only this cluster; else all of them.")] = "",
+    inventory: InventoryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the backups of a cluster, or of all; the newest sound one is marked."""
+    clusters = chosen_clusters(cluster, use(inventory))
+    rows = [row for item in clusters for row in _listed(item)]
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows], indent=2))
+    else:
+        _show(rows)
+
+
+def _listed(cluster: Cluster) -> list[Row]:
+    """Open the cluster's store and read its catalogue."""
+    from blocks.load import load_store
+    from runbook.backups.catalogue import Catalogue
+
+    with load_store(cluster.backups.store).open(cluster.nodes[0].host) as store:
+        catalogue = Catalogue(store, cluster.folder)
+        found = catalogue.found()
+        sound = [item.id for item in found if item.complete and not item.damaged]
+        newest = sound[-1] if sound else ""
+        return [_row(cluster, catalogue, item, newest=item.id == newest) for item in found]
+
+
+def _row(cluster: Cluster, catalogue: Catalogue, found: Found, *, newest: bool) -> Row:
+    from runbook.errors import Damaged
+
+    if not found.complete:
+        state = "unfinished" if found.begun else "not adopted"
+        return Row(cluster.name, found.id, state, stored=found.size)
+    try:
+        backup = catalogue.get(found.id)
+    except Damaged as error:
+        return Row(cluster.name, found.id, f"unreadable: {error.message}", stored=found.size)
+    return Row(
+        cluster=cluster.name,
+        id=backup.id,
+        state="damaged" if found.damaged else "sound",
+        finished=backup.finished.isoformat(timespec="seconds"),
+        age=round((datetime.now(UTC) - backup.finished).total_seconds(), 1),
+        size=backup.data_size,
+        stored=backup.stored_size,
+        made_by=backup.made_by,
+        verified=backup.verified.isoformat(timespec="seconds"),
+        newest=newest,
+    )
+
+
+_COLUMNS = ("cluster", "id", "finished (UTC)", "age", "size", "stored", "made by", "verified")
+
+
+def _show(rows: Sequence[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not rows:
+        console.print("There is no backup. Take one: pg-runbooks run base-backup --cluster NAME")
+        return
+    table = Table(box=None, header_style="bold")
+    for column in ("", *_COLUMNS, "state"):
+        right = column in ("age", "size", "stored")
+        table.add_column(column, justify="right" if right else "left", no_wrap=column == "id")
+    for row in rows:
+        style = {"sound": "", "unfinished": "dim", "not adopted": "dim"}.get(row.state, "red")
+        table.add_row(*_cells(row), style="bold" if row.newest else style)
+    console.print(table)
+
+
+def _cells(row: Row) -> Iterator[str]:
+    from runbook.units import readable_bytes, readable_seconds
+
+    known = bool(row.finished)
+    yield "→" if row.newest else ""
+    yield from (row.cluster, row.id, row.finished[:19].replace("T", " "))
+    yield readable_seconds(row.age) if known else ""
+    yield readable_bytes(row.size) if known else ""
+    yield readable_bytes(row.stored)
+    yield from (row.made_by, row.verified[:16].replace("T", " "), row.state)

@@ -1,0 +1,48 @@
+"""Hears a run of the server to its end, every log line once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+from deployments.orders import Standing, Told
+from deployments.orders import follow as follow_run
+
+_LATE_SECONDS = 2.5
+_LOOK_SECONDS = 0.5
+
+# What Prefect says of itself; the steps of the runbook say more.
+_NOISE = ("Worker '", "Downloading flow code", "Finished in state Completed()", "Suspending flow")
+
+
+class Listener:
+    """Passes every log line of a run on, once, also over several questions of one run."""
+
+    def __init__(self, tell: Callable[[Told], None]) -> None:
+        self._tell = tell
+        self._passed = 0
+        self._heard = 0
+
+    def follow(self, run: UUID, *, until_waiting: bool = True) -> Standing:
+        """Listen until the run ends or asks; its last lines arrive a moment after its state."""
+        now = self._look(run, until_waiting)
+        until, before = time.monotonic() + _LATE_SECONDS, self._passed
+        while time.monotonic() < until:
+            time.sleep(_LOOK_SECONDS)
+            passed = self._passed
+            now = self._look(run, until_waiting)
+            if self._passed == passed > before:
+                break
+        return now
+
+    def _look(self, run: UUID, until_waiting: bool) -> Standing:
+        self._heard = 0
+        return follow_run(run, self._hear, until_waiting=until_waiting)
+
+    def _hear(self, line: Told) -> None:
+        self._heard += 1
+        if self._heard > self._passed:
+            self._passed = self._heard
+            if not line.text.startswith(_NOISE):
+                self._tell(line)

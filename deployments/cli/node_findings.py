@@ -1,0 +1,79 @@
+"""Can a PostgreSQL server be reached, asked, backed up and restored with the settings given?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from deployments.cli.finding import Finding, has_program, reached, tried
+from runbook.backups.taking import replication
+from runbook.cluster import Cluster
+from runbook.errors import CheckFailed
+from runbook.hosts import Command
+from runbook.postgres import Node, access
+
+_PROGRAMS = ("postgres", "pg_ctl", "pg_controldata", "pg_verifybackup")
+
+
+def node_findings(cluster: Cluster, node: Node) -> Iterator[Finding]:
+    """Try everything on a node; what depends on something that failed is not tried."""
+    where = f"node {node}"
+    for finding in (
+        reached(where, node.host),
+        tried(where, f"commands run as {node.os_user}", lambda: _became(node)),
+        tried(where, "PostgreSQL answers", lambda: _answered(node)),
+    ):
+        yield finding
+        if not finding.ok:
+            return
+    located = node.located()
+    yield tried(where, "the data directory is the settings'", lambda: _same_directory(located))
+    for program in _PROGRAMS:
+        yield tried(where, f"{program} runs", partial(_version, located, program))
+    yield has_program(where, node.host, "tar", "apt-get install tar")
+    without = "apt-get install zstd. Without it the worker decompresses, which is slower."
+    yield has_program(where, node.host, "zstd", without)
+    user = cluster.replication.user
+    yield tried(where, f"{user} may take base backups", lambda: _replicates(cluster, located))
+    for command in located.service.hold(located)[:1]:
+        shown = f"{command.argv[0]} may be used as {command.user}"
+        yield tried(where, shown, partial(_may_become, node, command.user))
+
+
+def _became(node: Node) -> str:
+    return _may_become(node, node.os_user)
+
+
+def _may_become(node: Node, user: str) -> str:
+    done = node.host.run(Command(("id", "-un"), user=user, timeout=30))
+    return done.stdout.strip()
+
+
+def _answered(node: Node) -> str:
+    seen = node.identity()
+    role = "standby" if seen.in_recovery else "primary"
+    return f"PostgreSQL {seen.version_text}, {role}, system {seen.system_identifier}"
+
+
+def _same_directory(node: Node) -> str:
+    seen, wanted = node.identity().data_directory, node.service.seen_inside(node.data_directory)
+    if seen != wanted:
+        raise CheckFailed(
+            f"settings {wanted}, server {seen}",
+            hint="Is this another server on the same port? Correct the inventory.",
+        )
+    node.host.read("test", "-r", f"{node.data_directory}/PG_VERSION", user=node.os_user)
+    return node.data_directory
+
+
+def _version(node: Node, program: str) -> str:
+    return node.workshop().read(node.program(program), "--version", user=node.server_user).strip()
+
+
+def _replicates(cluster: Cluster, node: Node) -> str:
+    if not access.is_granted(node, cluster):
+        access.insist_on_grantable(node, cluster)
+        return "not yet; the first base-backup adds the missing line to pg_hba.conf"
+    with replication(node, cluster) as connection:
+        connection.query("IDENTIFY_SYSTEM")
+    return "logged in for replication"

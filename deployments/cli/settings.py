@@ -1,0 +1,55 @@
+"""Where the settings come from: an inventory file, or the blocks of the Prefect server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deployments.cli.server import reach_server
+
+if TYPE_CHECKING:
+    from runbook.cluster import Cluster
+    from runbook.inventory import Inventory
+
+ENVIRONMENT = "PG_RUNBOOKS_INVENTORY"
+
+InventoryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--inventory",
+        "-i",
+        envvar=ENVIRONMENT,
+        help="Take the settings from this file and ask no Prefect server.",
+        rich_help_panel="Settings",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+
+
+def use(path: Path | None) -> Inventory | None:
+    """Take all settings from the file, read as a whole first; None: the server has them."""
+    if path is None:
+        reach_server()
+        return None
+    from blocks.load import use_inventory
+    from runbook.inventory import read_inventory
+
+    inventory = read_inventory(path)
+    use_inventory(path)
+    return inventory
+
+
+def chosen_clusters(name: str, inventory: Inventory | None) -> tuple[Cluster, ...]:
+    """Give the cluster of that name, or all that the settings have when no name is given."""
+    from blocks.load import load_cluster
+
+    if inventory is not None:
+        return (inventory.cluster(name),) if name else inventory.clusters
+    if name:
+        return (load_cluster(name),)
+    from blocks._saved import saved_names
+    from blocks.cluster import PostgresCluster
+
+    return tuple(load_cluster(saved) for saved in saved_names(PostgresCluster))

@@ -1,0 +1,44 @@
+"""The control room: server, registration and worker."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from deployments.cli.server import reach_server
+
+Timezone = Annotated[
+    str, typer.Option(help="Time zone of the nightly schedules; empty: this machine's.")
+]
+
+
+def up(
+    *,
+    host: Annotated[str, typer.Option(help="Address that the server listens on.")] = "",
+    port: Annotated[int, typer.Option(help="Port that the server listens on.")] = 0,
+    server: Annotated[
+        bool, typer.Option(help="Start a server; else join the one at PREFECT_API_URL.")
+    ] = True,
+    timezone: Timezone = "",
+    drain: Annotated[float, typer.Option(help="Seconds that running steps get to end.")] = 60.0,
+    limit: Annotated[int, typer.Option(help="Runs that the worker carries at once.")] = 5,
+) -> None:
+    """Start server, registration and worker in one; Ctrl-C drains and stops them."""
+    from deployments.settings import control_room
+    from deployments.up import Launcher
+
+    room = control_room(host, port)
+    tell = partial(print, flush=True)
+    launcher = Launcher(room, tell, server=server, timezone=timezone, drain=drain, limit=limit)
+    launcher.run()
+
+
+def register(*, timezone: Timezone = "") -> None:
+    """Make the server know every runbook on every saved cluster; the same again changes nothing."""
+    reach_server()
+    from deployments.register import register as register_all
+
+    for one in register_all(timezone):
+        print(f"deployment {one.name}: {one.verb}")

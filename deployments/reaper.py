@@ -1,0 +1,157 @@
+"""The reaper: ends runs whose process is gone, and runs that nobody answered in time.
+
+Prefect leaves a run "Running" for ever when its worker dies with it, and its documented zombie
+automation also ends runs that wait for a person. This one looks at the processes themselves.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.states import Cancelled, Crashed
+
+from deployments.waiting import deadline_of, expire, runs_in, waiting_runs
+from flows._codes import forget_codes
+from runbook.marks import RunMark, process_identity, read_mark, remove_mark
+
+_NEVER_STARTED_AFTER = timedelta(minutes=2)
+_LOOK_BACK = timedelta(days=2)
+
+_EXPIRED_BY_PREFECT = "and never resumed."
+
+
+@dataclass(frozen=True)
+class Reaped:
+    """A run that was ended, and why."""
+
+    run: str
+    name: str
+    outcome: str
+    why: str
+
+
+def reap(state: Path, *, now: datetime | None = None, alone: bool = False) -> tuple[Reaped, ...]:
+    """End what is dead or expired, and give what was ended.
+
+    `alone` says that no worker runs on this machine, so that a run which a worker here had taken
+    and not yet started is dead at once and not only after two minutes.
+    """
+    moment = now or datetime.now(UTC)
+    with get_client(sync_client=True) as client:
+        ended = [_reap_lost(client, run, state, moment, alone) for run in _active(client)]
+        ended += [_reap_unanswered(client, run, moment) for run in _unanswered(client, moment)]
+    return tuple(reaped for reaped in ended if reaped is not None)
+
+
+def active_runs() -> list[FlowRun]:
+    """Give the runs that a worker has taken and that have not ended."""
+    with get_client(sync_client=True) as client:
+        return _active(client)
+
+
+def carried_here(run: FlowRun) -> bool:
+    """Tell whether a process of this host carries a run, or may be about to."""
+    host, _, number = (run.infrastructure_pid or "").rpartition(":")
+    if not number.isdigit():
+        return True
+    return host in {"", socket.gethostname()} and _carries(int(number), str(run.id))
+
+
+def _reap_lost(
+    client: SyncPrefectClient, run: FlowRun, state: Path, now: datetime, alone: bool
+) -> Reaped | None:
+    why = _death(run, state / "runs", now, alone)
+    if not why:
+        return None
+    fresh = client.read_flow_run(run.id)
+    if fresh.state is None or fresh.state.id != (run.state.id if run.state else None):
+        return None
+    cancelling = fresh.state.type == StateType.CANCELLING
+    end: State[None] = Cancelled(message=why) if cancelling else Crashed(message=why)
+    client.set_flow_run_state(run.id, end, force=cancelling)
+    remove_mark(state / "runs", str(run.id))
+    forget_codes(client, run.id)
+    return Reaped(str(run.id), run.name, str(end.name), why)
+
+
+def _death(run: FlowRun, marks: Path, now: datetime, alone: bool) -> str:
+    """Tell why a run is known to be dead; empty while it may live."""
+    mark = _mark_of_this_attempt(run, marks)
+    if mark is not None:
+        process = mark.process
+        if process.is_alive or not process.is_of_this_host:
+            return ""
+        return f"Its process {process.pid} on {process.host} is gone."
+    taken = run.state.timestamp if run.state else now
+    if not alone and now - taken < _NEVER_STARTED_AFTER:
+        return ""
+    host, _, number = (run.infrastructure_pid or "").rpartition(":")
+    if not number.isdigit():
+        return "A worker took it and never started it."
+    if host != socket.gethostname() or _carries(int(number), str(run.id)):
+        return ""
+    return f"Its process {number} on {host} is gone."
+
+
+def _mark_of_this_attempt(run: FlowRun, marks: Path) -> RunMark | None:
+    """Give the mark, unless it is of a process before a wait or a retry."""
+    mark = read_mark(marks, str(run.id))
+    if mark is None or run.state is None or run.state.type == StateType.CANCELLING:
+        return mark
+    return mark if mark.since >= run.state.timestamp else None
+
+
+def _carries(pid: int, run: str) -> bool:
+    """Tell whether a process was started for a run: numbers of processes are used again."""
+    if process_identity(pid) is None:
+        return False
+    try:
+        return run.encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+
+
+def _reap_unanswered(client: SyncPrefectClient, run: FlowRun, now: datetime) -> Reaped | None:
+    """Let a run that nobody answered come to its end: it knows itself what it has prepared.
+
+    One that Prefect has already called failed cannot be resumed; it is called cancelled.
+    """
+    if run.state is None:
+        return None
+    until = deadline_of(run)
+    by_prefect = _expired_by_prefect(run)
+    if not by_prefect and (until is None or now < until):
+        return None
+    if by_prefect:
+        why = (
+            "Nobody answered in time. What was prepared before the question stays until a next run."
+        )
+        client.set_flow_run_state(run.id, Cancelled(message=why), force=True)
+        forget_codes(client, run.id)
+        return Reaped(str(run.id), run.name, "Cancelled", why)
+    if not expire(client, run):
+        return None
+    why = "Nobody answered in time. It takes back what it has prepared, and ends as cancelled."
+    return Reaped(str(run.id), run.name, "Resumed", why)
+
+
+def _active(client: SyncPrefectClient) -> list[FlowRun]:
+    return runs_in(client, [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING])
+
+
+def _unanswered(client: SyncPrefectClient, now: datetime) -> list[FlowRun]:
+    failed = runs_in(client, [StateType.FAILED])
+    recent = [run for run in failed if run.state and now - run.state.timestamp < _LOOK_BACK]
+    return waiting_runs(client) + [r for r in recent if _expired_by_prefect(r)]
+
+
+def _expired_by_prefect(run: FlowRun) -> bool:
+    said = run.state.message if run.state else ""
+    return bool(said) and str(said).endswith(_EXPIRED_BY_PREFECT)

@@ -1,0 +1,246 @@
+"""The launcher: server, registration, reaper and worker in one, drained when it is stopped."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolUpdate
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_HOME,
+    PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW,
+    temporary_settings,
+)
+
+from deployments.children import Child, child, end_left_behind, last_lines
+from deployments.login import insist_on_own_login, login_environment
+from deployments.openness import openness
+from deployments.reach import insist_on_server
+from deployments.reaper import Reaped, active_runs, carried_here, reap
+from deployments.register import Registered, register
+from deployments.settings import POOL, ControlRoom
+from flows._watch import told
+from runbook.errors import RunbookError, Unreachable
+
+_REAP_EVERY_SECONDS = 60.0
+_LOOK_SECONDS = 0.2
+_STOP_SECONDS = 20.0
+
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Launcher:
+    """Puts the product to work on this machine.
+
+    `drain` is how many seconds running steps get to end when it is stopped; `limit` is how many
+    runs the worker carries at once. Without `server` it joins the one at PREFECT_API_URL.
+    """
+
+    room: ControlRoom
+    tell: Tell
+    server: bool = True
+    timezone: str = ""
+    drain: float = 60.0
+    limit: int = 5
+    packages: tuple[str, ...] = ("flows",)
+    patience: float = 90.0
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Work until `stop` is called or TERM or INT arrives; leave nothing running."""
+        with _signals(self.stop), self.running():
+            self.watch()
+
+    def stop(self) -> None:
+        """Ask for the end; `run` then drains."""
+        self.stopping.set()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Hold server and worker up for the time of a block, and drain at its end."""
+        self.room.state.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            stack.enter_context(_only_launcher(self.room.state))
+            for name in end_left_behind(self.room.state):
+                self.tell(f"ended the {name} that an earlier launcher had left running")
+            settings = {
+                PREFECT_API_URL: self.room.api,
+                PREFECT_HOME: self.room.state / "prefect",
+                PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: "ignore",
+            }
+            stack.enter_context(temporary_settings(settings))
+            if self.server:
+                insist_on_own_login()
+                self._start_server(stack)
+            insist_on_server(self.room.api, patience=self.patience, given_up=self.stopping.is_set)
+            self._say_openness()
+            self._say_registered(register(self.timezone, self.packages))
+            self._say_reaped(reap(self.room.state, alone=_no_other_worker()))
+            self._resume_pool()
+            self._start_worker(stack)
+            yield
+
+    def watch(self) -> None:
+        """Reap every minute, until stopped or until server or worker ends by itself."""
+        due = time.monotonic() + _REAP_EVERY_SECONDS
+        while not self.stopping.wait(_LOOK_SECONDS):
+            for started in self._children:
+                _insist_on(started)
+            if time.monotonic() >= due:
+                told(lambda: self._say_reaped(reap(self.room.state)))
+                due = time.monotonic() + _REAP_EVERY_SECONDS
+
+    def __post_init__(self) -> None:
+        self._children: list[Child] = []
+        if not self.server:
+            elsewhere = os.environ.get("PREFECT_API_URL", "")
+            self.room = replace(self.room, elsewhere=self.room.elsewhere or elsewhere)
+
+    def _start_server(self, stack: ExitStack) -> None:
+        argv = ("prefect", "server", "start", "--host", self.room.host, "--port")
+        began = time.monotonic()
+        server = self._start(stack, "server", (*argv, str(self.room.port)))
+        while not _healthy():
+            _insist_on(server)
+            if self.stopping.is_set() or time.monotonic() - began > self.patience:
+                raise Unreachable(
+                    f"the Prefect server does not answer at {self.room.api}",
+                    detail=last_lines(server.log),
+                    hint=f"Its log: {server.log}",
+                )
+            time.sleep(_LOOK_SECONDS)
+        self.tell(f"server: {self.room.ui} after {time.monotonic() - began:.1f} s")
+
+    def _start_worker(self, stack: ExitStack) -> None:
+        argv = ("prefect", "worker", "start", "--pool", POOL, "--type", "process")
+        more = ("--limit", str(self.limit), "--install-policy", "never", "--name", _worker_name())
+        self._start(stack, "worker", (*argv, *more))
+        stack.callback(self._drain)
+        self.tell(f"worker: pool {POOL}, at most {self.limit} runs at once")
+
+    def _start(self, stack: ExitStack, name: str, argv: tuple[str, ...]) -> Child:
+        environment = {**self.room.environment(), **login_environment()}
+        started = stack.enter_context(
+            child(name, argv, environment, self.room.state, _STOP_SECONDS)
+        )
+        self._children.append(started)
+        return started
+
+    def _drain(self) -> None:
+        """Take no new run, let running steps end, end what is left, and say so in its state."""
+        told(self._pause_pool)
+        until = time.monotonic() + self.drain
+        told(lambda: self._await_runs(until))
+        worker = self._children[-1]
+        worker.stop(_STOP_SECONDS)
+        told(lambda: self._say_reaped(reap(self.room.state, alone=_no_other_worker())))
+        told(self._resume_pool)
+
+    def _await_runs(self, until: float) -> None:
+        said = False
+        while (running := _runs_here()) and time.monotonic() < until:
+            if not said:
+                self.tell(f"waiting for {', '.join(run.name for run in running)}")
+                said = True
+            time.sleep(_LOOK_SECONDS * 5)
+
+    def _pause_pool(self) -> None:
+        """Pause the pool, and note that it was us: a person's own pause stays."""
+        with get_client(sync_client=True) as client:
+            if not client.read_work_pool(POOL).is_paused:
+                self._paused_by_us.touch()
+                client.update_work_pool(POOL, WorkPoolUpdate(is_paused=True))
+
+    def _resume_pool(self) -> None:
+        if self._paused_by_us.exists():
+            with get_client(sync_client=True) as client:
+                client.update_work_pool(POOL, WorkPoolUpdate(is_paused=False))
+            self._paused_by_us.unlink()
+
+    @property
+    def _paused_by_us(self) -> Path:
+        return self.room.state / "pool-paused"
+
+    def _say_openness(self) -> None:
+        """Say it where the API answers without a login: all control over runs lies behind it."""
+        seen = openness(self.room.api)
+        if seen.gravity:
+            self.tell(f"{seen.gravity.upper()}: {seen.message}. {seen.hint}".rstrip())
+
+    def _say_registered(self, done: Iterable[Registered]) -> None:
+        for one in done:
+            self.tell(f"deployment {one.name}: {one.verb}")
+
+    def _say_reaped(self, done: Iterable[Reaped]) -> None:
+        for one in done:
+            self.tell(f"run {one.name} ({one.run}): {one.outcome}. {one.why}")
+
+
+def _insist_on(started: Child) -> None:
+    if not started.is_running:
+        raise RunbookError(
+            f"the {started.name} has ended with exit code {started.process.returncode}",
+            detail=last_lines(started.log),
+            hint=f"Its log: {started.log}. Is another program listening on that port?",
+        )
+
+
+def _runs_here() -> list[FlowRun]:
+    """Give the active runs but those that a worker on another host carries."""
+    return [run for run in active_runs() if carried_here(run)]
+
+
+def _worker_name() -> str:
+    return f"{POOL} {socket.gethostname()}"
+
+
+def _no_other_worker() -> bool:
+    """Tell whether no worker but this machine's, living or just killed, serves the pool."""
+    with get_client(sync_client=True) as client:
+        workers = client.read_workers_for_work_pool(POOL)
+    return not [one for one in workers if one.status == "ONLINE" and one.name != _worker_name()]
+
+
+def _healthy() -> bool:
+    with get_client(sync_client=True) as client:
+        return client.api_healthcheck() is None
+
+
+@contextmanager
+def _only_launcher(state: Path) -> Iterator[None]:
+    """Keep a second launcher out; the kernel forgets the lock with the process."""
+    descriptor = os.open(state / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise RunbookError(
+            f"a launcher already runs with the state directory {state}",
+            hint="Stop that one first, or give this one another PG_RUNBOOKS_STATE.",
+        ) from None
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Turn TERM and INT into a request to stop, for the time of a block."""
+    wanted = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, lambda *_: stop()) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

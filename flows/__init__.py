@@ -1,0 +1,1 @@
+"""Procedures: one file, one runbook; its page beside it."""

@@ -1,0 +1,1 @@
+"""Runbooks for the data of an application platform."""

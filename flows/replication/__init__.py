@@ -1,0 +1,1 @@
+"""Runbooks for clusters that replicate."""

@@ -1,0 +1,1 @@
+"""Approvals by people who prove who they are."""

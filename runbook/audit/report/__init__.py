@@ -1,0 +1,1 @@
+"""Audit reports: one HTML file for a run or a period, for readers without this software."""

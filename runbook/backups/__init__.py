@@ -1,0 +1,1 @@
+"""Backups: what is stored, how it is found, verified, kept and put back."""

@@ -1,0 +1,1 @@
+"""Health of a cluster: what is looked at, what was found, and the calls that sites declare."""

@@ -1,0 +1,209 @@
+"""Inventory files: clusters and stores in YAML, validated as a whole, secrets by reference."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from runbook.approvers.policy import ApprovalPolicy
+from runbook.cluster import Cluster
+from runbook.credhub import credential
+from runbook.errors import SettingsError
+from runbook.hosts import Host
+from runbook.stores import AnyStore, NodeFolderStore, OpenStore, StoreSecret
+
+_SHAPE = "It has stores:, policies: and clusters:."
+_SECRETS = ("secret", "replication_password", "manager_password", "service_api_token")
+_NAMED_SECRETS = ("health_secrets", "totp", "encryption_keys")
+
+
+class StoreSettings(BaseModel):
+    """A store and the credentials for it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    location: AnyStore
+    key_id: str = Field(default="", description="Access key id or storage account.")
+    secret: SecretStr = Field(default=SecretStr(""), description="Secret access key.")
+
+    def __str__(self) -> str:
+        return str(self.location)
+
+    def open(self, host: Host | None = None) -> OpenStore:
+        """Connect; `host` is the machine that a folder on a node lies on."""
+        return self.location.open(StoreSecret(key_id=self.key_id, secret=self.secret), host)
+
+
+class Inventory(BaseModel):
+    """Everything a file names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    stores: tuple[StoreSettings, ...] = ()
+    policies: tuple[ApprovalPolicy, ...] = ()
+    clusters: tuple[Cluster, ...] = ()
+
+    def cluster(self, name: str) -> Cluster:
+        """Give a cluster by name."""
+        for cluster in self.clusters:
+            if cluster.name == name:
+                return cluster
+        raise _unknown("cluster", name, [cluster.name for cluster in self.clusters])
+
+    def store(self, name: str) -> StoreSettings:
+        """Give a store by name."""
+        for store in self.stores:
+            if store.name == name:
+                return store
+        raise _unknown("store", name, [store.name for store in self.stores])
+
+    def policy(self, name: str) -> ApprovalPolicy:
+        """Give an approval policy by name."""
+        for policy in self.policies:
+            if policy.name == name:
+                return policy
+        raise _unknown("policy", name, [policy.name for policy in self.policies])
+
+
+def read_inventory(path: Path) -> Inventory:
+    """Read and check a whole file; SettingsError names every place that cannot be used.
+
+    `stores:`, `policies:` and `clusters:` are mappings by name. A secret is written as
+    `{env: NAME}`, `{file: PATH}` or `{credhub: NAME}` and never as text.
+    """
+    try:
+        tree = YAML(typ="safe").load(path.read_text())
+    except (OSError, MarkedYAMLError) as error:
+        raise SettingsError(f"cannot read the inventory {path}", detail=str(error)) from error
+    if not isinstance(tree, dict):
+        raise SettingsError(f"{path} is not an inventory", hint=_SHAPE)
+    shaped = {key: _listed(tree.get(key), key, path) for key in Inventory.model_fields}
+    extra = sorted(set(tree) - set(shaped))
+    if extra:
+        raise SettingsError(f"{path}: unknown keys {extra}", hint=_SHAPE)
+    try:
+        inventory = Inventory.model_validate(_with_secrets(shaped))
+    except ValidationError as error:
+        raise SettingsError(f"{path} cannot be used", detail=_places(error)) from error
+    _check_references(inventory, path)
+    _check_platforms(inventory, path)
+    return inventory
+
+
+def _listed(named: object, key: str, path: Path) -> list[object]:
+    if named is None:
+        return []
+    if not isinstance(named, dict):
+        raise SettingsError(f"{path}: {key} must be a mapping from name to settings")
+    for name, settings in named.items():
+        if not isinstance(settings, dict):
+            raise SettingsError(f"{path}: {key}.{name} must be a mapping")
+    return [{"name": name, **settings} for name, settings in named.items()]
+
+
+def _with_secrets(value: object) -> object:
+    """Replace references to secrets by the secrets."""
+    if isinstance(value, list):
+        return [_with_secrets(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _opened(key, item) for key, item in value.items()}
+
+
+def _opened(key: str, value: object) -> object:
+    if key in _SECRETS:
+        return _secret(value, key)
+    if key in _NAMED_SECRETS and isinstance(value, dict):
+        return {name: _secret(item, f"{key}.{name}") for name, item in value.items()}
+    return _with_secrets(value)
+
+
+def _secret(reference: object, key: str) -> str:
+    if isinstance(reference, Mapping) and set(reference) == {"env"}:
+        value = os.environ.get(str(reference["env"]))
+        if value is None:
+            raise SettingsError(
+                f"{key}: the environment has no {reference['env']}",
+                hint="Set it where the inventory is read; it is never written to a file.",
+            )
+        return value
+    if isinstance(reference, Mapping) and set(reference) == {"file"}:
+        path = Path(str(reference["file"])).expanduser()
+        try:
+            return path.read_text().strip()
+        except OSError as error:
+            raise SettingsError(f"{key}: cannot read {path}", detail=str(error)) from error
+    if isinstance(reference, Mapping) and set(reference) == {"credhub"}:
+        return credential(str(reference["credhub"]))
+    raise SettingsError(
+        f"{key} must be a reference, not text",
+        hint="Write {env: NAME}, {file: PATH} or {credhub: NAME}.",
+    )
+
+
+def _check_references(inventory: Inventory, path: Path) -> None:
+    known = {store.name: store.location for store in inventory.stores}
+    owners: dict[tuple[str, str], str] = {}
+    for cluster in inventory.clusters:
+        if cluster.approval.policy:
+            inventory.policy(cluster.approval.policy)
+        others = (
+            *(cluster.backups, cluster.logical, cluster.components),
+            *(cluster.orchestrator, cluster.exports),
+        )
+        for name in [each.store for each in others if each and each.store]:
+            if name not in known:
+                raise _unknown_store(path, cluster, name, known)
+        copy = cluster.audit
+        if copy and isinstance(known.get(copy.store), NodeFolderStore | None):
+            raise SettingsError(
+                f"{path}: cluster {cluster} cannot copy its audit record to {copy.store!r}",
+                hint="Name a store of this file that does not lie on a node.",
+            )
+        place = (cluster.backups.store, cluster.folder)
+        if place in owners and not isinstance(known[place[0]], NodeFolderStore):
+            raise SettingsError(
+                f"{path}: clusters {owners[place]} and {cluster} keep backups in the same folder",
+                detail=f"store {place[0]}, folder {place[1] or '.'}",
+                hint="Give each its own backups.folder; the default is the cluster's name.",
+            )
+        owners[place] = cluster.name
+
+
+def _check_platforms(inventory: Inventory, path: Path) -> None:
+    """Insist that a platform names clusters of the file, and no cluster is in two."""
+    heads: dict[str, str] = {}
+    for cluster in inventory.clusters:
+        others = cluster.platform.clusters if cluster.platform else ()
+        for name in {cluster.name, *others} if cluster.platform else ():
+            inventory.cluster(name)
+            if name in heads:
+                raise SettingsError(
+                    f"{path}: cluster {name} is in two platforms",
+                    detail=f"those of {heads[name]} and {cluster}",
+                    hint="Every night would dump it twice. Take it out of one platform.clusters.",
+                )
+            heads[name] = cluster.name
+
+
+def _unknown_store(
+    path: Path, cluster: Cluster, name: str, known: Mapping[str, AnyStore]
+) -> SettingsError:
+    return SettingsError(
+        f"{path}: cluster {cluster} names the unknown store {name!r}",
+        detail=f"known stores: {', '.join(sorted(known)) or 'none'}",
+    )
+
+
+def _places(error: ValidationError) -> str:
+    return "\n".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+
+
+def _unknown(kind: str, name: str, known: list[str]) -> SettingsError:
+    return SettingsError(
+        f"there is no {kind} {name!r}", detail=f"known: {', '.join(sorted(known)) or 'none'}"
+    )

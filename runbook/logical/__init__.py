@@ -1,0 +1,1 @@
+"""Logical backups: one dump of all databases, encrypted, in parts, and what reads and loads it."""

@@ -1,0 +1,1 @@
+"""Recovery of a whole cluster's databases from a logical backup."""

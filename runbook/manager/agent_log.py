@@ -1,0 +1,139 @@
+"""The log of the backup agent on a node: the only one that sees a restore of the manager."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from runbook.cluster import Cluster
+from runbook.errors import CheckFailed
+from runbook.hosts import Command, Host
+from runbook.manager.marks import LogPosition
+from runbook.postgres import Node
+
+# Gives inode and size, and what stands behind a position, as far as it tells how a restore goes.
+_READ = r"""stat -c '%i %s' -- "$1" || exit 1
+[ -r "$1" ] || exit 1
+tail -c "+$2" -- "$1" | grep -aE '"POST /v1/|(INFO|WARN|ERROR|FATAL) -- :' | tail -n 2000
+true
+"""
+_ACCESS = re.compile(r'"POST (/v1/\w+) HTTP/[\d.]+" (\d{3})')
+_LOGGED = re.compile(r"(INFO|WARN|ERROR|FATAL) -- : ?(.*)")
+_RESTORE = "/v1/restore"
+_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line that tells something: a request with its status, or a message with its level.
+
+    Who has sent a request stands in the log, too, and is left out: it may be a credential.
+    """
+
+    level: str
+    text: str
+
+    @property
+    def is_restore(self) -> bool:
+        """Tell whether a restore was ordered here and accepted."""
+        return self.level == "POST" and self.text.startswith(f"{_RESTORE} 2")
+
+    @property
+    def is_success(self) -> bool:
+        """Tell whether the agent says that it has succeeded."""
+        return self.level == "INFO" and self.text.strip() == "success"
+
+    @property
+    def is_trouble(self) -> bool:
+        """Tell whether the agent says that something went wrong."""
+        refused = self.level == "POST" and not self.text.rpartition(" ")[2].startswith("2")
+        return refused or self.level in ("ERROR", "FATAL")
+
+    def __str__(self) -> str:
+        return f"{self.level} {self.text}"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a log tells behind a position."""
+
+    lines: tuple[Line, ...]
+
+    @property
+    def restores(self) -> int:
+        """Count the restores that were begun."""
+        return sum(line.is_restore for line in self.lines)
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Tell whether the last restore that was begun has succeeded."""
+        return any(line.is_success for line in self._of_the_last)
+
+    @property
+    def trouble(self) -> str:
+        """Give what went wrong since the last restore began; empty where nothing did."""
+        wrong = [str(line) for line in self._of_the_last if line.is_trouble]
+        return "\n".join(wrong[-5:])
+
+    @property
+    def last(self) -> str:
+        """Give the last line."""
+        return str(self.lines[-1]) if self.lines else "nothing yet"
+
+    @property
+    def _of_the_last(self) -> tuple[Line, ...]:
+        begins = [at for at, line in enumerate(self.lines) if line.is_restore]
+        return self.lines[begins[-1] :] if begins else ()
+
+
+@dataclass(frozen=True)
+class AgentLog:
+    """The log on one node's machine."""
+
+    node: str
+    host: Host
+    path: str
+    user: str
+
+    def position(self) -> LogPosition:
+        """Give where it ends now; CheckFailed where it cannot be read."""
+        inode, size = self._read(1 << 62)[0].split()
+        return LogPosition(node=self.node, inode=int(inode), size=int(size))
+
+    def since(self, position: LogPosition) -> Seen:
+        """Read what came later; from its beginning where it is a new or a shortened file."""
+        head, *lines = self._read(position.size + 1)
+        inode, size = (int(word) for word in head.split())
+        if inode != position.inode or size < position.size:
+            lines = self._read(1)[1:]
+        return Seen(tuple(line for text in lines if (line := _line(text)) is not None))
+
+    def shown(self) -> str:
+        """Give the line that a person would type to follow it."""
+        return self.host.shown(Command(("tail", "-f", self.path), user=self.user))
+
+    def _read(self, start: int) -> list[str]:
+        command = Command(
+            ("sh", "-c", _READ, "read", self.path, str(start)), user=self.user, timeout=60
+        )
+        done = self.host.attempt(command)
+        if done.exit_code != 0:
+            raise CheckFailed(
+                f"the log of the backup agent on {self.host} cannot be read",
+                detail=f"{self.path}: {done.stderr.strip()[-_SHOWN:]}",
+                hint="Set manager.log, and manager.log_user to somebody who may read it.",
+            )
+        return done.stdout.splitlines()
+
+
+def agent_log(cluster: Cluster, node: Node) -> AgentLog:
+    """Give the log on a node of a cluster."""
+    assert cluster.manager is not None
+    return AgentLog(node.name, node.host, cluster.manager.log, cluster.manager.log_user)
+
+
+def _line(text: str) -> Line | None:
+    access, logged = _ACCESS.search(text), _LOGGED.search(text)
+    if access:
+        return Line("POST", f"{access[1]} {access[2]}")
+    return Line(logged[1], logged[2][:_SHOWN]) if logged else None

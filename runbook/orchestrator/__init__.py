@@ -1,0 +1,1 @@
+"""The Orchestrator of a platform: its database and configuration, backed up as one archive."""

@@ -1,0 +1,99 @@
+"""The control room's own database: no run may pull it from under itself."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
+
+from runbook.cluster import Cluster
+from runbook.errors import CheckFailed, CommandFailed, RunbookError, Unreachable
+from runbook.hosts import Local, Ssh
+from runbook.postgres import Node
+
+_CONNECT_SECONDS = 5
+
+
+def refuse_own_database(cluster: Cluster, url: str, leaves: Sequence[Node] = ()) -> None:
+    """Insist that a cluster does not hold the database at `url`, where Prefect keeps its runs.
+
+    Nor a server that it `leaves`, which is stopped for good. Compared by PostgreSQL's system
+    identifier, and by address and port where that cannot be asked.
+    """
+    if not url.startswith("postgresql"):
+        return
+    identifier = _identifier_at(url)
+    for node in (*cluster.nodes, *leaves):
+        seen = _identifier_of(node) if identifier else ""
+        if (seen and seen == identifier) or (not seen and _same_address(node, url)):
+            raise CheckFailed(
+                f"cluster {cluster} holds Prefect's own database",
+                detail=f"node {node} on {node.host}; Prefect's database is {_place(url)}",
+                hint="The run would lose its own control room. Use `pg-runbooks run` at a "
+                "terminal, which needs no Prefect, or move Prefect's database.",
+            )
+
+
+def _identifier_at(url: str) -> str:
+    """Ask Prefect's database for its system identifier; empty when it does not tell."""
+    scheme, _, rest = url.partition("://")
+    try:
+        with psycopg.connect(
+            f"{scheme.partition('+')[0]}://{rest}", connect_timeout=_CONNECT_SECONDS
+        ) as connection:
+            row = connection.execute(
+                "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
+            ).fetchone()
+    except psycopg.Error:
+        return ""
+    return str(row[0]) if row else ""
+
+
+def _identifier_of(node: Node) -> str:
+    """Ask a node, or the control file of its data directory when it is down."""
+    try:
+        return node.identity().system_identifier
+    except RunbookError:
+        pass
+    if not node.data_directory:
+        return ""
+    try:
+        return node.controldata().system_identifier
+    except (Unreachable, CommandFailed):
+        return ""
+
+
+def _same_address(node: Node, url: str) -> bool:
+    host, port = _host_and_port(url)
+    if port != node.port:
+        return False
+    way = node.host.way
+    named = {way.address} if isinstance(way, Ssh) else set()
+    if isinstance(way, Local):
+        named = {"localhost", socket.gethostname(), node.address}
+    if host.startswith("/"):
+        return isinstance(way, Local)
+    return bool(_addresses({host}) & _addresses(named))
+
+
+def _host_and_port(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    query = parse_qs(parts.query)
+    return parts.hostname or query.get("host", ["localhost"])[0], parts.port or 5432
+
+
+def _addresses(names: set[str]) -> set[str]:
+    found = set()
+    for name in names:
+        try:
+            found |= {str(entry[4][0]) for entry in socket.getaddrinfo(name, None)}
+        except OSError:
+            found.add(name)
+    return found
+
+
+def _place(url: str) -> str:
+    host, port = _host_and_port(url)
+    return f"{host}:{port}{urlsplit(url).path}"

@@ -1,0 +1,196 @@
+"""The plan of a run: every step, host and command, as a value that people approve."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Outcome = Literal["already so", "planned", "done", "checked", "open", "approved", "note"]
+
+_BOXES = {"already so": "✓", "done": "✓", "checked": "✓", "approved": "✓", "note": "·"}
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class PlannedAction(_Value):
+    """One command: where it runs, and the line a person would type there."""
+
+    where: str
+    line: str
+    changes: bool = True
+
+
+class PlanLine(_Value):
+    """A goal, a check, an approval or a note inside a step."""
+
+    kind: Literal["goal", "check", "approval", "note"]
+    text: str
+    outcome: Outcome
+    actions: tuple[PlannedAction, ...] = ()
+
+    @property
+    def changes(self) -> int:
+        """Count the actions that are still to be performed and change something."""
+        return sum(action.changes for action in self.actions) if self.outcome == "planned" else 0
+
+
+class PlanStep(_Value):
+    """A numbered step of the procedure."""
+
+    number: str
+    title: str
+    lines: tuple[PlanLine, ...] = ()
+
+
+class Fact(_Value):
+    """Something measured for the plan. A bound fact is part of what is approved.
+
+    Facts that move by themselves (free space, last write) are shown and not bound, or no plan
+    would ever stay approved.
+    """
+
+    name: str
+    value: str
+    bound: bool = True
+
+
+class Plan(_Value):
+    """What a run would do, made by the same code that does it."""
+
+    runbook: str
+    cluster: str
+    parameters: dict[str, str | int | bool]
+    facts: tuple[Fact, ...] = ()
+    steps: tuple[PlanStep, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Give the SHA-256 of all that is approved: parameters, bound facts, steps, commands."""
+        bound = self.model_copy(update={"facts": tuple(f for f in self.facts if f.bound)})
+        canonical = json.dumps(bound.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @property
+    def changes(self) -> int:
+        """Count the actions that would be performed."""
+        return sum(line.changes for line in self.lines)
+
+    @property
+    def changes_after_approval(self) -> int:
+        """Count the actions that stand behind the question to a person."""
+        lines = self.lines
+        asked = [i for i, line in enumerate(lines) if line.kind == "approval"]
+        behind = lines[asked[0] :] if asked else ()
+        return sum(line.changes for line in behind)
+
+    @property
+    def lines(self) -> tuple[PlanLine, ...]:
+        """Give the lines of all steps in order."""
+        return tuple(line for step in self.steps for line in step.lines)
+
+    @property
+    def headings(self) -> tuple[tuple[str, str], ...]:
+        """Give number and title of every step."""
+        return tuple((step.number, step.title) for step in self.steps)
+
+    def markdown(self) -> str:
+        """Write the plan as the page that people read before they approve."""
+        parts = [f"## Plan: {self.runbook} on {self.cluster}", ""]
+        if self.facts:
+            parts += [f"- **{fact.name}:** {fact.value}" for fact in self.facts]
+            parts.append("")
+        for step in self.steps:
+            parts.append(f"### {step.number}. {step.title}")
+            parts.append("")
+            for line in step.lines:
+                parts += _line(line)
+            parts.append("")
+        changes = f"{self.changes} commands would change something."
+        parts.append(changes if self.changes else "Nothing would change: everything is already so.")
+        parts += ["", f"SHA-256 of this plan: `{self.digest}`", ""]
+        return "\n".join(parts)
+
+
+class PlanBuilder:
+    """Collects steps, lines and facts while a procedure is walked through."""
+
+    def __init__(self) -> None:
+        self._facts: list[Fact] = []
+        self._steps: list[tuple[str, str, list[PlanLine]]] = []
+        self._planned_before = False
+
+    def fact(self, fact: Fact) -> None:
+        """Add a measured fact, or replace the one of the same name."""
+        self._facts = [kept for kept in self._facts if kept.name != fact.name] + [fact]
+
+    def step(self, number: str, title: str) -> None:
+        """Begin a step."""
+        self._steps.append((number, title, []))
+
+    def line(self, line: PlanLine) -> None:
+        """Add a line to the current step."""
+        if not self._steps:
+            self.step("0", "Before the first step")
+        self._steps[-1][2].append(line)
+
+    @property
+    def anything_planned(self) -> bool:
+        """Tell whether a change has been planned, after which later reads are not yet known."""
+        mine = (line for _, _, lines in self._steps for line in lines)
+        return self._planned_before or any(line.changes for line in mine)
+
+    def branch(self) -> PlanBuilder:
+        """Give a builder for a piece of the current step that is done beside others."""
+        made = PlanBuilder()
+        made._planned_before = self.anything_planned
+        return made
+
+    def join(self, branch: PlanBuilder) -> None:
+        """Take over the lines and facts of a branch."""
+        for fact in branch._facts:
+            self.fact(fact)
+        for _, _, lines in branch._steps:
+            for line in lines:
+                self.line(line)
+
+    def lead(self, *facts: Fact) -> None:
+        """Put facts before all others: what the whole of the parts comes to."""
+        self._facts = [*facts, *self._facts]
+
+    def take(self, part: PlanBuilder, about: str) -> None:
+        """Take over the steps of a part; its facts bear the name of the part."""
+        for fact in part._facts:
+            self.fact(fact.model_copy(update={"name": f"{about}: {fact.name}"}))
+        self._steps += part._steps
+
+    def plan(self, runbook: str, cluster: str, parameters: dict[str, str | int | bool]) -> Plan:
+        """Close the plan."""
+        steps = tuple(
+            PlanStep(number=number, title=title, lines=tuple(lines))
+            for number, title, lines in self._steps
+        )
+        return Plan(
+            runbook=runbook,
+            cluster=cluster,
+            parameters=parameters,
+            facts=tuple(self._facts),
+            steps=steps,
+        )
+
+
+def _line(line: PlanLine) -> list[str]:
+    box = _BOXES.get(line.outcome, "☐")
+    suffix = f" — *{line.outcome}*" if line.outcome in ("already so", "open") else ""
+    shown = [f"- {box} {line.text}{suffix}"]
+    for action in line.actions:
+        if "\n" in action.line or "`" in action.line:
+            block = "\n".join(f"      {row}" for row in action.line.splitlines())
+            shown += [f"    - on **{action.where}**:", "", block, ""]
+        else:
+            shown.append(f"    - on **{action.where}**: `{action.line}`")
+    return shown

@@ -1,0 +1,1 @@
+"""What a platform's own client exports and imports, and where it is kept."""

@@ -1,0 +1,125 @@
+"""One standby to be cloned from its primary, and how far that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from runbook.actions import Action, Work
+from runbook.postgres import Node
+from runbook.replication.clone_places import CLONE, NOTHING, Source
+from runbook.replication.following import Following
+from runbook.restore.marks import RestoreMark, read_mark, write_mark
+from runbook.restore.swap import swaps
+from runbook.restore.targets import Targets
+from runbook.run import current
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A standby on its way to be a clone of the primary.
+
+    `of` tells which state of the primary is wanted, such as a restore of it: a standby that was
+    not cloned from that one is cloned again, however well it streams. `again`: also a sound one.
+    `remove_old`: where there is no room for both. `own_files`: the directory that holds the
+    standby's own configuration files, where that is not its data directory any more. `taken`: what
+    the primary holds.
+    """
+
+    following: Following
+    places: Targets
+    of: str = ""
+    again: bool = False
+    remove_old: bool = False
+    fast_checkpoint: bool = True
+    own_files: str = ""
+    taken: Source = NOTHING
+
+    def __str__(self) -> str:
+        return self.node.name
+
+    @property
+    def node(self) -> Node:
+        """Give the standby."""
+        return self.following.node
+
+    @property
+    def primary(self) -> Node:
+        """Give the server that it is cloned from."""
+        return self.following.primary
+
+    @property
+    def made_of(self) -> str:
+        """Name in the mark what the data directory was made of."""
+        return f"clone of {self.of or self.primary}"
+
+    @property
+    def live(self) -> str:
+        """Name the data directory."""
+        return self.places.data.live
+
+    @property
+    def incoming(self) -> str:
+        """Name the directory that the clone is made ready in."""
+        return self.places.data.incoming(CLONE)
+
+    def mark(self) -> RestoreMark | None:
+        """Read the mark of the data directory, where it is that of this clone."""
+        return self._own(read_mark(self.node.host, self.live, self.node.os_user))
+
+    def in_place(self) -> bool:
+        """Tell whether nothing is to be cloned: a sound standby, or one that a run has cloned.
+
+        A clone that was not brought to its end counts as long as its slot keeps the WAL it needs.
+        """
+        mark = self.mark()
+        if mark is not None and mark.finished is None:
+            return self._slot_keeps()
+        if self.again and (mark is None or mark.run_id != current().id):
+            return False
+        if self.of and mark is None:
+            return False
+        return not self.following.problem()
+
+    def ready(self) -> bool:
+        """Tell whether the clone is in place, or stands verified beside the old data."""
+        return self.is_made_ready() or self.in_place()
+
+    def is_made_ready(self) -> bool:
+        """Tell whether a clone stands whole and verified beside the old data."""
+        incoming = read_mark(self.node.host, self.incoming, self.node.os_user)
+        return self._own(incoming) is not None and self._slot_keeps()
+
+    def put_in_place(self) -> tuple[Action, ...]:
+        """Swap every place: old data aside, the clone in."""
+        host, user = self.node.host, self.node.os_user
+        mark = read_mark(host, self.incoming, user)
+        stamp = mark.stamp if mark else "$(date +%Y%m%d%H%M%S)"
+        return swaps(host, self.places.places(), CLONE, stamp, user=user)
+
+    def closed(self) -> bool:
+        """Tell whether the clone has been brought to its end."""
+        mark = read_mark(self.node.host, self.live, self.node.os_user)
+        return mark is None or mark.finished is not None
+
+    def close(self) -> tuple[Action, ...]:
+        """Write into the mark that the standby has proven itself."""
+        line = f"write the end of the rebuild into the mark in {self.live}"
+        return (Work(self.node.host.name, line, self._close),)
+
+    def _own(self, mark: RestoreMark | None) -> RestoreMark | None:
+        return mark if mark is not None and mark.backup == self.made_of else None
+
+    def _slot_keeps(self) -> bool:
+        """Tell whether the primary still has the WAL that a clone of before needs."""
+        if not self.following.mine.uses_slots:
+            return True
+        slot = self.following.slot()
+        return slot is not None and slot.wal_status not in (None, "lost")
+
+    def _close(self) -> str:
+        mark = read_mark(self.node.host, self.live, self.node.os_user)
+        assert mark is not None
+        now = mark.model_copy(update={"finished": datetime.now(UTC)})
+        write_mark(self.node.host, self.live, self.node.os_user, now)
+        return f"{self.node} has proven itself"

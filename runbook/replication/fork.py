@@ -1,0 +1,29 @@
+"""Where a primary's timeline left the one before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runbook.postgres import Node
+from runbook.replication.history import primary_history
+from runbook.replication.server import ServerState
+from runbook.units import Lsn
+
+
+@dataclass(frozen=True)
+class Fork:
+    """A timeline, and where it began; None for the first one."""
+
+    timeline: int
+    begin: Lsn | None
+
+    def leaves_behind(self, standby: ServerState) -> bool:
+        """Tell whether a standby has more of the old timeline than this one shares with it."""
+        old = standby.timeline < self.timeline
+        return old and self.begin is not None and standby.reached > self.begin
+
+
+def fork(primary: Node) -> Fork:
+    """Ask a primary for its timeline, and read from its history where that began."""
+    *before, now = primary_history(primary)
+    return Fork(now.timeline, before[-1].end if before else None)

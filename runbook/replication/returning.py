@@ -1,0 +1,126 @@
+"""A node that was in service before, and the way it returns as a standby."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from runbook.postgres import Node
+from runbook.postgres.state import ControlData
+from runbook.replication.clone import Clone
+from runbook.replication.divergence import Divergence
+from runbook.restore.place import Place
+from runbook.run import current
+
+
+class Way(Enum):
+    """How a node becomes a standby again; the value is what the plan says."""
+
+    NONE = "nothing to do: it is a sound standby"
+    PLAIN = "repmgr node rejoin: its history is a part of the primary's"
+    REWIND = "repmgr node rejoin --force-rewind: pg_rewind takes back what only it holds"
+    CLONE = "a new clone of the primary; its data directory is set aside as it is"
+
+
+@dataclass(frozen=True)
+class Return:
+    """A node on its way back. `void`: a rejoin of before has not made it stream.
+
+    `clean`: its server was, or will have been, stopped in good order.
+    """
+
+    clone: Clone
+    way: Way
+    clean: bool = True
+    alone: Divergence | None = None
+    void: bool = False
+
+    def __str__(self) -> str:
+        return self.clone.node.name
+
+    @property
+    def node(self) -> Node:
+        """Give the node that returns."""
+        return self.clone.node
+
+    @property
+    def primary(self) -> Node:
+        """Give the server that it is to follow."""
+        return self.clone.primary
+
+    @property
+    def data(self) -> Place:
+        """Give the place of its data directory."""
+        return self.clone.places.data
+
+    @property
+    def kept(self) -> str:
+        """Name the directory that keeps its WAL since the fork, and its configuration."""
+        return kept_directory(self.data, self.alone)
+
+    @property
+    def rejoining(self) -> str:
+        """Name the file that stands there while pg_rewind is at work."""
+        return self.data.state("rejoining")
+
+    @property
+    def rejoined(self) -> str:
+        """Name the file that repmgr's success is written to, until the node has proven itself."""
+        return self.data.state("rejoined")
+
+    @property
+    def configuration(self) -> str:
+        """Name the copy of repmgr.conf that repmgr rejoins the node with."""
+        return f"{self.data.incoming('rejoin')}.repmgr.conf"
+
+    @property
+    def passing(self) -> tuple[str, ...]:
+        """Name the files that are of use only until the node has proven itself."""
+        return (self.rejoining, self.rejoined, self.configuration)
+
+    def is_prepared(self) -> bool:
+        """Tell whether the data directory is that of a standby of the primary."""
+        if self.way is Way.NONE:
+            return True
+        if self.way is Way.CLONE:
+            return self.clone.in_place()
+        by = written(self.node, self.rejoined)
+        if by and (not self.void or by == current().id):
+            return True
+        return not self.void and not self.clone.following.problem()
+
+    def is_kept(self) -> bool:
+        """Tell whether what only the node holds is kept."""
+        return self.is_prepared() or self.node.host.holds(
+            "test", "-d", self.kept, user=self.node.os_user
+        )
+
+    def is_closed(self) -> bool:
+        """Tell whether nothing is left that only tells how far the return is."""
+        return not any(written(self.node, path) for path in self.passing)
+
+
+def kept_directory(data: Place, alone: Divergence | None) -> str:
+    """Name the directory after the timeline and the position of the fork."""
+    if alone is None or alone.fork is None:
+        return ""
+    return data.diverged(f"{alone.timeline}-{str(alone.fork).replace('/', '_')}")
+
+
+def written(node: Node, path: str) -> str:
+    """Read what a state file says; empty where there is none."""
+    return node.host.content(path, user=node.os_user).strip()
+
+
+def way_of(control: ControlData, alone: Divergence, *, running: bool) -> Way:
+    """Choose the way by what both servers' histories say."""
+    as_standby = control.state in ("shut down in recovery", "in archive recovery")
+    clean = control.cleanly_stopped or running
+    if alone.fork is None:
+        return Way.PLAIN if as_standby and clean else Way.CLONE
+    writes = running and not as_standby
+    if clean and not alone.diverged and not writes:
+        return Way.PLAIN
+    if not clean and alone.end < alone.fork:
+        return Way.CLONE
+    return Way.REWIND if control.rewindable else Way.CLONE

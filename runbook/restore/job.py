@@ -1,0 +1,149 @@
+"""One restore: which backup goes to which places of which node, and how far that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from runbook.actions import Action, Execute, Work
+from runbook.backups.backup import Backup
+from runbook.hosts import Command
+from runbook.postgres import Node
+from runbook.restore.marks import RESTORED, RestoreMark, read_mark, write_mark
+from runbook.restore.outage import StopClock
+from runbook.restore.ready import MakingReady
+from runbook.restore.swap import swaps
+from runbook.restore.targets import Targets
+from runbook.run import current
+
+_FINISH = """set -eu
+cd "$1"
+if [ -e pgsql_tmp_auto.conf ]; then mv pgsql_tmp_auto.conf postgresql.auto.conf; fi
+"""
+
+_RECOVERING = """
+SELECT count(*) FROM pg_catalog.pg_settings
+WHERE name = 'restore_command' AND setting = '/bin/false'
+"""
+
+
+@dataclass(frozen=True)
+class Restore:
+    """A backup on its way into a node's data directory.
+
+    `beside`: the restored data is made ready while the old one lives. `again`: once more,
+    although this backup was restored before.
+    """
+
+    node: Node
+    backup: Backup
+    targets: Targets
+    making_ready: MakingReady
+    beside: bool
+    again: bool
+
+    @property
+    def live(self) -> str:
+        """Name the data directory."""
+        return self.targets.data.live
+
+    @property
+    def incoming(self) -> str:
+        """Name the directory that the restored data is made ready in."""
+        return self.making_ready.incoming
+
+    @property
+    def clock(self) -> StopClock:
+        """Give the clock that knows when something was first stopped."""
+        return StopClock(self.node.host, self.node.os_user, self.targets.data.stopped)
+
+    def mark(self) -> RestoreMark | None:
+        """Read the mark of the data directory, where it is that of this backup."""
+        mark = read_mark(self.node.host, self.live, self.node.os_user)
+        return mark if mark is not None and mark.backup == self.backup.id else None
+
+    def in_place(self) -> bool:
+        """Tell whether the data directory is already this backup, restored.
+
+        Asked for `again`, only a restore that has not come to its end yet, or is of this run.
+        """
+        mark = self.mark()
+        if mark is None:
+            return False
+        return not self.again or mark.finished is None or mark.run_id == current().id
+
+    def ready(self) -> bool:
+        """Tell whether the restored data is in place, or verified beside the living one."""
+        return self.in_place() or self.making_ready.is_marked()
+
+    def put_in_place(self) -> tuple[Action, ...]:
+        """Swap every place: old data aside, restored data in."""
+        mark = read_mark(self.node.host, self.incoming, self.node.os_user)
+        stamp = mark.stamp if mark else "$(date +%Y%m%d%H%M%S)"
+        host, user = self.node.host, self.node.os_user
+        actions: list[Action] = []
+        if mark is None or mark.run_id != current().id:
+            claim = f"write this run's id into {self.incoming}/{RESTORED}"
+            actions.append(Work(host.name, claim, self._claim))
+        actions += swaps(host, self.targets.places(), self.backup.id, stamp, user=user)
+        return tuple(actions)
+
+    def finish(self) -> tuple[Action, ...]:
+        """Take away what was only there for the recovery."""
+        host, user = self.node.host, self.node.os_user
+        command = Command(("sh", "-c", _FINISH, "finish", self.live), user=user)
+        line = f"mv {self.live}/pgsql_tmp_auto.conf {self.live}/postgresql.auto.conf"
+        reload = self.node.statement("SELECT pg_catalog.pg_reload_conf()")
+        return (Execute(host, command, shown=line), Execute(host, reload))
+
+    def finished(self) -> bool:
+        """Tell whether the settings of the recovery are gone, from the disk and from the server."""
+        path = f"{self.live}/pgsql_tmp_auto.conf"
+        if self.node.host.holds("test", "-e", path, user=self.node.os_user):
+            return False
+        return self.node.ask(_RECOVERING)[0]["count"] == 0
+
+    def serves(self) -> bool:
+        """Tell whether it is written down after how long the applications ran again."""
+        mark = self.mark()
+        return mark is not None and (mark.outage is not None or not self.clock.started_by())
+
+    def note_service(self) -> tuple[Action, ...]:
+        """Write into the mark after how long the applications run again."""
+        line = f"write the length of the outage into {self.live}/{RESTORED}"
+        return (Work(self.node.host.name, line, self._note_service),)
+
+    def closed(self) -> bool:
+        """Tell whether the mark says that the cluster is in service again."""
+        mark = self.mark()
+        return mark is not None and mark.finished is not None and not self.clock.started_by()
+
+    def close(self) -> tuple[Action, ...]:
+        """Write into the mark that the cluster is in service again, and after how long."""
+        line = f"write the end of the restore into {self.live}/{RESTORED}"
+        return (Work(self.node.host.name, line, self._close),)
+
+    def _claim(self) -> str:
+        host, user = self.node.host, self.node.os_user
+        mark = read_mark(host, self.incoming, user)
+        assert mark is not None
+        run_id = current().id
+        write_mark(host, self.incoming, user, mark.model_copy(update={"run_id": run_id}))
+        return f"marked as the restore of run {run_id}"
+
+    def _note_service(self) -> str:
+        mark, seconds = self.mark(), self.clock.seconds()
+        assert mark is not None
+        now = mark.model_copy(update={"outage": seconds})
+        write_mark(self.node.host, self.live, self.node.os_user, now)
+        return f"applications run again after {seconds:.1f} s" if seconds else "they run again"
+
+    def _close(self) -> str:
+        mark, seconds = self.mark(), self.clock.seconds()
+        assert mark is not None
+        if mark.finished is None:
+            outage = seconds if mark.outage is None else mark.outage
+            now = {"finished": datetime.now(UTC), "outage": outage}
+            write_mark(self.node.host, self.live, self.node.os_user, mark.model_copy(update=now))
+        self.clock.clear()
+        return f"in service again after {seconds:.1f} s" if seconds else "in service again"

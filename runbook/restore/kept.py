@@ -1,0 +1,144 @@
+"""What restores have set aside on a node: finding it, putting it back, removing it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runbook.actions import Action, Execute
+from runbook.errors import CheckFailed
+from runbook.hosts import Command
+from runbook.postgres import Node
+from runbook.restore.place import Place, kept, look, tablespace_place, whole_place
+from runbook.restore.swap import remove, shown, swap
+
+_SIZE = 'du -sxB1 -- "$1" 2>/dev/null | cut -f1'
+_LINKS = """test -e "$1/PG_VERSION" || exit 0
+cat "$1/PG_VERSION"
+if [ -L "$1/pg_wal" ]; then readlink -m "$1/pg_wal"; else echo; fi
+for link in "$1"/pg_tblspc/*; do readlink "$link"; done; true
+"""
+
+
+@dataclass(frozen=True)
+class Aside:
+    """Data that was set aside together: the data directory's, its WAL's and its tablespaces'."""
+
+    node: Node
+    stamp: str
+    kind: str
+    data: Place
+    others: tuple[Place, ...]
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Give all places; the data directory last."""
+        return (*self.others, self.data)
+
+    def directory(self, place: Place) -> str:
+        """Name where the data of a place is kept."""
+        named = {"aside": place.aside, "undone": place.undone, "diverged": place.diverged}
+        return named[self.kind](self.stamp)
+
+    def size(self) -> int:
+        """Measure the bytes on disk."""
+        total = 0
+        for place in self.places:
+            argv = ("sh", "-c", _SIZE, "size", self.directory(place))
+            done = self.node.host.attempt(Command(argv, user=self.node.os_user, timeout=600))
+            total += int(done.stdout.strip() or 0)
+        return total
+
+    def is_back(self) -> bool:
+        """Tell whether it has been put back to its last file."""
+        host, user = self.node.host, self.node.os_user
+        if self.stamp in kept(host, self.data, user)["aside"]:
+            return False
+        return host.holds("test", "-e", f"{self.data.live}/PG_VERSION", user=user)
+
+    def is_gone(self) -> bool:
+        """Tell whether it has been removed."""
+        user = self.node.os_user
+        return all(
+            self.stamp not in kept(self.node.host, place, user)[self.kind] for place in self.places
+        )
+
+    def put_back(self) -> tuple[Action, ...]:
+        """Swap it with what is there now, which is kept as undone."""
+        if self.kind == "diverged":
+            raise CheckFailed(
+                f"{self.directory(self.data)} holds WAL, not a data directory",
+                hint="It is kept to be read with pg_waldump, and for discard-aside.",
+            )
+        actions = []
+        for place in self.places:
+            old, now = place.aside(self.stamp), place.undone(self.stamp)
+            command = swap(place, old, now, user=self.node.os_user)
+            actions.append(Execute(self.node.host, command, shown=shown(place, old, now)))
+        return tuple(actions)
+
+    def discard(self) -> tuple[Action, ...]:
+        """Remove it for good."""
+        user = self.node.os_user
+        return tuple(
+            Execute(self.node.host, remove(self.directory(place), user=user))
+            for place in self.places
+        )
+
+
+def asides(node: Node) -> tuple[Aside, ...]:
+    """List what is kept on a node, oldest first; what is half put back counts as set aside."""
+    place = _data_place(node)
+    there = kept(node.host, place, node.os_user)
+    stamps = dict.fromkeys(there["diverged"], "diverged")
+    stamps |= dict.fromkeys(there["undone"], "undone")
+    stamps |= dict.fromkeys(there["aside"], "aside")
+    found = []
+    for stamp, kind in sorted(stamps.items()):
+        data = Aside(node, stamp, kind, place, ())
+        others = _others(node, data.directory(place), stamp)
+        if others is not None:
+            found.append(Aside(node, stamp, kind, place, others))
+    return tuple(found)
+
+
+def gone(node: Node, stamp: str) -> Aside:
+    """Give the name of something that is no longer there."""
+    return Aside(node, stamp, "aside", _data_place(node), ())
+
+
+def newest(node: Node, stamp: str) -> Aside:
+    """Give what was set aside at a moment, or last for "latest"; CheckFailed if there is none."""
+    found = [aside for aside in asides(node) if stamp in ("latest", aside.stamp)]
+    if not found:
+        known = ", ".join(aside.stamp for aside in asides(node))
+        raise CheckFailed(
+            f"nothing that was set aside is kept on {node}" + (f" under {stamp}" if known else ""),
+            detail=f"searched beside {node.directory()}; kept are: {known or 'none'}",
+            hint="Restores keep the old data where there was room for both.",
+        )
+    return found[-1]
+
+
+def _data_place(node: Node) -> Place:
+    return whole_place(look(node.host, node.directory(), node.os_user))
+
+
+def _others(node: Node, directory: str, stamp: str) -> tuple[Place, ...] | None:
+    """Read WAL and tablespaces that went aside with a data directory from its own links.
+
+    None where the directory holds no data. What the restore did not touch, such as a tablespace
+    that the backup did not know, is not among them.
+    """
+    text = node.host.read("sh", "-c", _LINKS, "links", directory, user=node.os_user)
+    if not text:
+        return None
+    major, wal, *locations = text.splitlines()
+    places = [tablespace_place(location, major) for location in locations if location]
+    if wal:
+        places.append(whole_place(look(node.host, wal, node.os_user)))
+    return tuple(place for place in places if _moved(node, place, stamp))
+
+
+def _moved(node: Node, place: Place, stamp: str) -> bool:
+    there = kept(node.host, place, node.os_user)
+    return stamp in there["aside"] or stamp in there["undone"]

@@ -1,0 +1,128 @@
+"""The actions that make a backup ready beside, or instead of, the living data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from runbook.actions import Action, Execute, Work
+from runbook.backups.backup import Backup
+from runbook.backups.catalogue import Catalogue
+from runbook.backups.reading import stored_backup
+from runbook.errors import RunbookError
+from runbook.postgres import Node
+from runbook.restore import staging
+from runbook.restore.marks import RestoreMark, new_stamp, read_mark, write_mark
+from runbook.restore.place import kept
+from runbook.restore.swap import emptied
+from runbook.restore.targets import Targets
+from runbook.run import current
+from runbook.watch import log
+
+
+@dataclass(frozen=True)
+class MakingReady:
+    """A backup on its way out of the store into incoming directories.
+
+    `fork`: the restored server begins a new timeline; `replicating`: standbys will follow it.
+    """
+
+    node: Node
+    backup: Backup
+    catalogue: Catalogue
+    targets: Targets
+    fork: bool
+    same_system: bool
+    replicating: bool = False
+
+    @property
+    def incoming(self) -> str:
+        """Name the directory that the restored data is made ready in."""
+        return self.targets.data.incoming(self.backup.id)
+
+    def actions(self, *, remove_old: bool = False) -> tuple[Action, ...]:
+        """Make the directory, stream and verify into it, prepare and mark it.
+
+        With `remove_old` the old data is removed for good in between: there is no room for both.
+        """
+        host, archives = self.node.host, " ".join(item.name for item in self.backup.archives)
+        tar = f"tar -x of {self.catalogue}/{self.backup.id}/ ({archives}) into {self.incoming}"
+        signal = "recovery.signal" if self.fork else "archive_mode = off"
+        write = f"write {signal} and the mark of the restore into {self.incoming}"
+        return (
+            self._fresh(),
+            *(emptied(host, self.targets.places(), user=self.node.os_user) if remove_old else ()),
+            Work(host.name, tar, self._unpack),
+            Work(host.name, f"pg_verifybackup {self.incoming}", self._verify),
+            Work(host.name, write, self._prepare),
+        )
+
+    def taken_back(self) -> Action:
+        """Give the action that removes what was made ready."""
+        line = f"rm -rf {' '.join(self.targets.incoming(self.backup.id))}"
+        command = staging.clear(self.node, *self.targets.incoming(self.backup.id))
+        return Execute(self.node.host, command, shown=line)
+
+    @contextmanager
+    def whole_or_gone(self) -> Iterator[None]:
+        """Leave no half of a backup behind when the block does not end well."""
+        try:
+            yield
+        except BaseException:
+            if not current().planning:
+                self._take_back()
+            raise
+
+    def is_marked(self) -> bool:
+        """Tell whether the incoming directory stands whole and verified."""
+        mark = read_mark(self.node.host, self.incoming, self.node.os_user)
+        return mark is not None and mark.backup == self.backup.id
+
+    def _take_back(self) -> None:
+        try:
+            if not self.is_marked():
+                self.taken_back().perform()
+        except RunbookError as error:
+            log.warning("%s could not be removed: %s", self.incoming, error.message)
+
+    def _fresh(self) -> Action:
+        host, user = self.node.host, self.node.os_user
+        others = tuple(
+            place.incoming(backup_id)
+            for place in self.targets.places()
+            for backup_id in kept(host, place, user)["incoming"]
+            if backup_id != self.backup.id
+        )
+        command = staging.fresh(
+            self.node, self.backup, self.targets, others, same_system=self.same_system
+        )
+        old = f"rm -rf {' '.join(others)} && " if others else ""
+        return Execute(host, command, shown=f"{old}mkdir -m 700 {self.incoming}")
+
+    def _unpack(self) -> str:
+        run, stored = current(), stored_backup(self.catalogue, self.backup)
+        title = f"restore of {self.backup.id}"
+        tell: Callable[[int, int], None] = lambda done, total: run.progress(title, done, total)  # noqa: E731
+        facts = staging.unpack(self.node, stored, self.backup, self.targets, tell)
+        size = self.backup.stored_size
+        run.progress(title, size, size, finished=True)
+        return f"{facts.files} files, each as its manifest says"
+
+    def _verify(self) -> str:
+        raw = stored_backup(self.catalogue, self.backup).raw_manifest
+        staging.verify_unpacked(self.node, self.backup, self.targets, raw)
+        return "backup successfully verified"
+
+    def _prepare(self) -> str:
+        how = {"fork": self.fork, "replicating": self.replicating}
+        staging.prepare(self.node, self.backup, self.targets, **how)
+        mark = RestoreMark(
+            backup=self.backup.id,
+            run_id=current().id,
+            verified=datetime.now(UTC),
+            stamp=new_stamp(),
+        )
+        write_mark(self.node.host, self.incoming, self.node.os_user, mark)
+        return f"{self.backup.id} is verified in {self.incoming}"

@@ -1,0 +1,175 @@
+"""What is found on a node before a restore: directories, room, identity, tablespaces."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+
+from runbook.backups.backup import Backup
+from runbook.backups.catalogue import Catalogue
+from runbook.backups.reading import stored_backup
+from runbook.errors import SettingsError, Unreachable
+from runbook.hosts import Command
+from runbook.postgres import Node
+from runbook.postgres.state import Identity
+from runbook.restore.marks import read_mark
+from runbook.restore.place import Look, look, tablespace_place, whole_place
+from runbook.restore.room import parts, shortage
+from runbook.restore.targets import Targets
+
+# Where the links of a data directory point, or will point once its server has started.
+_OWN = """for link in "$1"/pg_tblspc/*; do readlink "$link"; done
+for map in "$1/tablespace_map" "$2/tablespace_map"; do
+  if [ -e "$map" ]; then cut -d ' ' -f 2- "$map"; fi
+done; true
+"""
+
+# Where the tablespaces of the other servers on the host lie.
+_OTHERS = """for process in /proc/[0-9]*; do
+  read -r name <"$process/comm" || continue
+  case $name in postgres|postmaster) ;; *) continue;; esac
+  if [ "$process/cwd" -ef "$1" ]; then continue; fi
+  for link in "$process"/cwd/pg_tblspc/*; do
+    if [ -L "$link" ]; then readlink -f "$link"; fi
+  done
+done 2>/dev/null; true
+"""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The places of a restore as they were found.
+
+    `begun` tells that a run of this restore has made it ready, or put it in place, already: then
+    the places are as that run left them. `running` is the server that answers, if one does.
+    """
+
+    data: Look
+    targets: Targets
+    spaces: dict[int, Look]
+    own_locations: frozenset[str]
+    other_locations: frozenset[str]
+    begun: bool
+    short_of: str
+    program_major: str
+    system_identifier: str
+    running: Identity | None
+
+
+def survey(node: Node, backup: Backup, catalogue: Catalogue | None, tablespace_map: str) -> Survey:
+    """Look at everything that a restore of this backup would touch; reads only.
+
+    Without the catalogue nobody asks for room: the backup itself does not go there.
+    """
+    host, user = node.host, node.os_user
+    data = look(host, _plain(node.directory()), user)
+    mapping = parse_tablespace_map(tablespace_map)
+    _insist_on_mapped(mapping, backup)
+    places = {
+        space.oid: tablespace_place(
+            _plain(mapping.get(space.location, space.location)), backup.server_version
+        )
+        for space in backup.tablespaces
+    }
+    wal = look(host, data.wal_link, user) if data.wal_link else None
+    targets = Targets(whole_place(data), places, whole_place(wal) if wal else None)
+    spaces = {oid: look(host, place.live, user) for oid, place in places.items()}
+    incoming = targets.data.incoming(backup.id)
+    marks = (read_mark(host, directory, user) for directory in (incoming, targets.data.live))
+    begun = any(mark is not None and mark.backup == backup.id for mark in marks)
+    running = _running(node)
+    return Survey(
+        data=data,
+        targets=targets,
+        spaces=spaces,
+        own_locations=_lines(node, _OWN, targets.data.live, incoming),
+        other_locations=_lines(node, _OTHERS, targets.data.live),
+        begun=begun,
+        short_of=_short_of(backup, catalogue, data, spaces, wal)
+        if catalogue is not None and not begun
+        else "",
+        program_major=_program_major(node),
+        system_identifier=running.system_identifier if running else _identifier(node, data),
+        running=running,
+    )
+
+
+def parse_tablespace_map(text: str) -> dict[str, str]:
+    """Read OLDDIR=NEWDIR pairs, separated by commas, as pg_basebackup's option takes one each."""
+    pairs: dict[str, str] = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        old, equals, new = pair.partition("=")
+        if not equals or not old.startswith("/") or not new.startswith("/"):
+            raise SettingsError(
+                f"cannot read the tablespace mapping {pair!r}",
+                detail=f"in tablespace_map={text}",
+                hint="Write OLDDIR=NEWDIR, both absolute, pairs separated by commas.",
+            )
+        pairs[old.rstrip("/")] = new.rstrip("/")
+    return pairs
+
+
+def _insist_on_mapped(mapping: dict[str, str], backup: Backup) -> None:
+    known = [space.location for space in backup.tablespaces]
+    unknown = sorted(set(mapping) - set(known))
+    if unknown:
+        raise SettingsError(
+            f"{backup.id} has no tablespace in {', '.join(unknown)}",
+            detail=f"its tablespaces: {', '.join(known) or 'none'}",
+            hint="Correct tablespace_map: the left side is the directory at the backup's time.",
+        )
+
+
+def _plain(directory: str) -> str:
+    """Refuse what can never be the data of one server."""
+    plain = directory.rstrip("/")
+    if not plain.startswith("/") or posixpath.normpath(plain) != plain:
+        raise SettingsError(
+            f"{directory or 'nothing'!r} cannot be a data directory",
+            detail="it is not an absolute path below /, or not in its shortest form",
+            hint="Correct it: data_directory in the inventory, or tablespace_map.",
+        )
+    return plain
+
+
+def _short_of(
+    backup: Backup, catalogue: Catalogue, data: Look, spaces: dict[int, Look], wal: Look | None
+) -> str:
+    base, of_spaces, of_wal = parts(stored_backup(catalogue, backup).manifest)
+    needs = [(data, base), (wal or data, of_wal)]
+    needs += [(seen, of_spaces.get(oid, 0)) for oid, seen in spaces.items()]
+    return shortage(needs)
+
+
+def _lines(node: Node, script: str, *arguments: str) -> frozenset[str]:
+    text = node.host.read("sh", "-c", script, "links", *arguments, user=node.os_user)
+    return frozenset(text.split("\n")) - {""}
+
+
+def _program_major(node: Node) -> str:
+    """Ask the server program on the node for its major version."""
+    text = node.host.read(node.program("postgres"), "--version", user=node.os_user)
+    version = next((word for word in text.split() if word[:1].isdigit()), "")
+    return version.partition(".")[0]
+
+
+def _running(node: Node) -> Identity | None:
+    try:
+        return node.identity()
+    except Unreachable:
+        return None
+
+
+def _identifier(node: Node, data: Look) -> str:
+    """Ask the control file which database system this is; empty if there is none to be read."""
+    if not data.version:
+        return ""
+    command = Command(
+        (node.program("pg_controldata"), "-D", data.real),
+        user=node.os_user,
+        env=(("LC_ALL", "C"),),
+        timeout=60,
+    )
+    done = node.host.attempt(command)
+    rows = (row.partition(":") for row in done.stdout.splitlines())
+    return next((value.strip() for name, _, value in rows if name.endswith("identifier")), "")

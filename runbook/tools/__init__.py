@@ -1,0 +1,1 @@
+"""One command-line tool, one module of pure functions that give its commands."""

@@ -1,0 +1,1 @@
+"""Steps: each a goal and the actions that reach it."""

@@ -1,0 +1,239 @@
+"""Before a promotion: who is promoted, and everything that can be known before the outage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from runbook import check, fact, note
+from runbook.cluster import Cluster
+from runbook.postgres import Node
+from runbook.replication.evidence import Evidence, gathered
+from runbook.replication.handover import Handover, Mode
+from runbook.replication.loss import Loss
+from runbook.replication.observing import observed
+from runbook.replication.readiness import Readiness, synchronous_shortfall
+from runbook.replication.survey import Survey, survey
+from runbook.units import readable_bytes
+from tasks import metadata
+from tasks._task import task
+
+_LAG_BYTES = 16 << 20
+
+
+@task("choose the node to promote")
+def choose(cluster: Cluster, to: str, mode: Mode, *, accept_behind: bool) -> Handover:
+    """Find out who hands over to whom, and insist that the new primary is fit for it."""
+    job = observed(cluster, to, mode)
+    _tell(job)
+    if job.promoted:
+        return job
+    evidence = gathered(job)
+    metadata.fits(job)
+    _is_a_healthy_standby(job)
+    if evidence.loss is not None:
+        _has_come_furthest(job, evidence.loss, accept_behind=accept_behind)
+    elif not job.begun:
+        _follows_closely(job, evidence)
+    _settings_fit(job, evidence.settings)
+    return job
+
+
+@task("say what remains to be done")
+def conclude(job: Handover) -> None:
+    """Tell what the promotion leaves to others."""
+    new, old = job.new, job.old
+    note(f"Take a base backup of {job.cluster} now: the timeline is a new one.")
+    if old is not None and old.name not in {node.name for node in job.survey.standbys}:
+        note(f"{old} stays stopped, with its data: the runbook rejoin makes it a standby of {new}.")
+    for node in job.silent:
+        note(f"{node} did not answer: standby-rebuild or repmgr standby follow brings it back.")
+
+
+def _tell(job: Handover) -> None:
+    if job.promoted:
+        when = job.promoted_at or "by a run that did not finish"
+        fact("promotion", f"{job.new} was promoted already, {when}; only what is missing is done")
+        note(f"To promote another node, name it: to=... ({job.new} is the primary now).")
+        return
+    fact("promotion", f"{job.old} hands over to {job.new} ({job.mode})")
+    for seen in job.survey.seen:
+        if seen.state is not None:
+            role = "standby" if seen.state.in_recovery else "primary"
+            fact(str(seen.node), f"{role}, timeline {seen.state.timeline}")
+            fact(f"position of {seen.node}", seen.state.reached, bound=False)
+        else:
+            fact(str(seen.node), "does not answer")
+    for node in job.silent:
+        note(f"{node} does not answer and is left out: standby-rebuild brings it back later.")
+
+
+def _is_a_healthy_standby(job: Handover) -> None:
+    new, state = job.new, job.survey.state(job.new)
+    systems = {
+        str(seen.node): seen.state.system_identifier
+        for seen in job.survey.seen
+        if seen.state is not None
+    }
+    check(
+        f"{new} and all others that answer are one database system",
+        lambda: len(set(systems.values())) == 1,
+        seen=lambda: ", ".join(f"{name}: {system}" for name, system in systems.items()),
+        hint="Correct the nodes of the cluster in the inventory.",
+    )
+    check(
+        f"replay on {new} is not paused",
+        lambda: not state.replay_paused,
+        hint=f"On {new}: SELECT pg_wal_replay_resume().",
+    )
+    behind = [seen for seen in job.survey.seen if seen.state is not None]
+    newest = max(seen.state.timeline for seen in behind if seen.state is not None)
+    check(
+        f"{new} is on the timeline of the cluster",
+        lambda: state.timeline == newest,
+        seen=lambda: f"{new}: timeline {state.timeline}, the others: {newest}",
+        hint="It follows an older history. Rebuild it: standby-rebuild.",
+    )
+
+
+def _follows_closely(job: Handover, evidence: Evidence) -> None:
+    new, old = job.new, job.old
+    assert old is not None
+    state, ahead = job.survey.state(new), job.survey.state(old)
+    name = job.row(new).name
+    streams = [sender for sender in evidence.senders if sender.name == name]
+    others = ", ".join(sender.name for sender in evidence.senders) or "nobody"
+    source = state.receiver.sender_host if state.receiver is not None else "nobody"
+    check(
+        f"{new} streams from {old}",
+        lambda: state.streams and any(sender.state == "streaming" for sender in streams),
+        seen=lambda: f"{old} sends to {others}; {new} receives from {source}",
+        hint=f"A standby in archive recovery, or of another standby, cannot take over in good "
+        f"order. See the log of {new}.",
+    )
+    lag = (ahead.reached - state.replayed) if state.replayed is not None else ahead.reached.position
+    fact(f"lag of {new}", readable_bytes(max(0, lag)), bound=False)
+    check(
+        f"{new} has replayed all but {readable_bytes(_LAG_BYTES)}",
+        lambda: lag <= _LAG_BYTES,
+        seen=lambda: f"{readable_bytes(lag)} are missing",
+        hint="Wait until it has caught up: the outage would last as long as that.",
+    )
+    lost = [slot for slot in evidence.slots if slot.wal_status == "lost"]
+    check(
+        f"no slot on {old} has lost WAL",
+        lambda: not lost,
+        seen=lambda: ", ".join(map(str, lost)),
+        hint="Rebuild the standby it belongs to, or drop it: pg_drop_replication_slot.",
+    )
+
+
+def _has_come_furthest(job: Handover, lost: Loss, *, accept_behind: bool) -> None:
+    new, moving = job.new, bool(job.still_sent)
+    if moving:
+        names = ", ".join(map(str, job.still_sent))
+        fact("STILL ALIVE", f"{names} receives from {job.old}, although nobody gets in there")
+    else:
+        furthest(job, lambda: job.survey, accept_behind=accept_behind)
+        if accept_behind and _ahead(job, job.survey):
+            behind = f"{_ahead(job, job.survey)} has come further than {new}"
+            fact("ACCEPTED", f"{behind}, cannot follow it, and is left out")
+    fact("MAY BE LOST", lost.told, bound=not moving)
+    state = job.survey.state(new)
+    told = f"received up to {state.received}, replayed up to {state.replayed}"
+    fact(f"{new} has", told, bound=not moving)
+    if job.old is not None and not job.reachable:
+        note(f"{job.old.host} does not answer: it is fenced by its settings or by a statement.")
+
+
+@task("see that no standby has come further")
+def nobody_is_ahead(job: Handover, *, accept_behind: bool) -> None:
+    """Compare the standbys once more in a failover: only now they receive nothing any more."""
+    if job.mode == "failover" and job.still_sent and not job.promoted:
+        furthest(job, lambda: survey(job.living), accept_behind=accept_behind)
+
+
+def furthest(job: Handover, seen: Callable[[], Survey], *, accept_behind: bool) -> None:
+    """Insist that the new primary has come as far as any other standby, or that people know."""
+    check(
+        f"no standby has come further than {job.new}",
+        lambda: not _ahead(job, seen()),
+        seen=lambda: seen().told,
+        unless=lambda: accept_behind,
+        hint="Promote the one that has come furthest; or accept the loss: accept_behind=true.",
+    )
+
+
+def _ahead(job: Handover, seen: Survey) -> str:
+    mine = seen.state(job.new).reached
+    return ", ".join(str(node) for node in job.siblings if seen.state(node).reached > mine)
+
+
+def _settings_fit(job: Handover, said: Mapping[str, Readiness]) -> None:
+    new, mine = job.new, said[job.new.name]
+    _capacity(job, said)
+    check(
+        f"{new} would accept writes as a primary",
+        lambda: not mine.read_only,
+        seen=lambda: "default_transaction_read_only is on there",
+        hint=f"On {new}: ALTER SYSTEM RESET default_transaction_read_only; then reload.",
+    )
+    check(
+        f"{new} replays at once",
+        lambda: mine.apply_delay == 0,
+        seen=lambda: f"recovery_min_apply_delay is {mine.apply_delay} ms",
+        hint="Promote another one, or end the delay first and let it catch up.",
+    )
+    names = [job.row(node).name for node in job.siblings if node.name in job.rows]
+    check(
+        f"commits on {new} would wait for nobody who is not there",
+        lambda: synchronous_shortfall(mine.synchronous_standby_names, names) == 0,
+        seen=lambda: (
+            f"synchronous_standby_names is {mine.synchronous_standby_names!r}, and only "
+            f"{', '.join(names) or 'nobody'} would follow"
+        ),
+        hint=f"On {new}: ALTER SYSTEM SET synchronous_standby_names = ''; then reload.",
+    )
+    busy = [f"{name}: {ready.backups}" for name, ready in said.items() if ready.backups]
+    check(
+        "no base backup is running",
+        lambda: not busy,
+        seen=lambda: ", ".join(busy),
+        hint="Wait for its end, or cancel it: a promotion or a stop would break it.",
+    )
+    _tell_archiving(job, said)
+
+
+def _tell_archiving(job: Handover, said: Mapping[str, Readiness]) -> None:
+    new, old, mine = job.new, job.old, said[job.new.name]
+    fact(f"archiving on {new}", mine.archiving)
+    if old is not None and old.name in said and said[old.name].archiving != mine.archiving:
+        fact("ARCHIVING DIFFERS", f"{old} has {said[old.name].archiving}")
+    if not mine.rewindable:
+        note("Neither data checksums nor wal_log_hints: a diverged old primary must be rebuilt.")
+
+
+def _capacity(job: Handover, said: Mapping[str, Readiness]) -> None:
+    mine = said[job.new.name]
+    larger: list[Node] = [job.old] if job.old is not None and job.old.name in said else []
+    for node in larger:
+        small = mine.smaller_than(said[node.name])
+        _not_smaller(job.new, node, small)
+    for node in job.siblings:
+        small = said[node.name].smaller_than(mine)
+        _not_smaller(node, job.new, small)
+    check(
+        f"{job.new} has slots for all that will follow",
+        lambda: mine.max_replication_slots >= len(job.cluster.nodes) - 1,
+        seen=lambda: f"max_replication_slots is {mine.max_replication_slots}",
+        hint=f"Raise it on {job.new} and restart it before the promotion.",
+    )
+
+
+def _not_smaller(node: Node, other: Node, small: Sequence[str]) -> None:
+    check(
+        f"{node} is not configured smaller than {other}",
+        lambda: not small,
+        seen=lambda: ", ".join(small),
+        hint=f"Raise it on {node} and restart it: a standby pauses replay when its primary has "
+        "more.",
+    )

@@ -1,0 +1,51 @@
+"""Old data that restores have set aside."""
+
+from __future__ import annotations
+
+from runbook import Need, ensure, fact, note
+from runbook.postgres import Node
+from runbook.restore.kept import Aside, asides, gone, newest
+from runbook.units import readable_bytes
+from tasks._task import task
+
+
+@task("find what was set aside on {node}")
+def find(node: Node, stamp: str) -> Aside:
+    """Find the data that was set aside, and tell where it is and how much."""
+    found = newest(node, stamp)
+    fact("node", f"{node} on {node.host} ({node.host.way})")
+    fact("set aside at", f"{found.stamp} UTC ({found.kind})")
+    for place in found.places:
+        fact(f"kept for {place.live}", found.directory(place))
+    fact("size", readable_bytes(found.size()), bound=False)
+    return found
+
+
+@task("find what was set aside on {node} at {stamp}")
+def find_or_gone(node: Node, stamp: str) -> Aside:
+    """Find the data that was set aside, or know that it is gone already."""
+    if stamp in {aside.stamp for aside in asides(node)}:
+        return find(node, stamp)
+    note(f"nothing that was set aside at {stamp} is kept on {node}")
+    return gone(node, stamp)
+
+
+@task("put back what was set aside at {aside.stamp}")
+def put_back(aside: Aside) -> None:
+    """Swap the directories back; what had replaced it is kept as undone."""
+    ensure(
+        f"{aside.data.live} is again the data that was set aside at {aside.stamp}",
+        holds=aside.is_back,
+        needs=[Need(f"no server runs on {aside.node}", aside.node.is_stopped)],
+        by=aside.put_back,
+    )
+
+
+@task("remove what was set aside at {aside.stamp}")
+def discard(aside: Aside) -> None:
+    """Remove data that was set aside, for good."""
+    ensure(
+        f"what was set aside at {aside.stamp} is gone",
+        holds=aside.is_gone,
+        by=aside.discard,
+    )

@@ -1,0 +1,204 @@
+"""Before a logical recovery: does the backup fit the cluster, and is everything there for it?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from runbook import check, fact, together
+from runbook.apps import App
+from runbook.cluster import Cluster
+from runbook.logical.recovery.comparison import own_objects
+from runbook.logical.recovery.firewall import PortBlock
+from runbook.logical.recovery.job import Recovery
+from runbook.logical.recovery.mark import aside_name, read_mark
+from runbook.logical.recovery.room import clone_short_of, load_short_of
+from runbook.logical.recovery.settings import RecoverySettings
+from runbook.logical.settings import LogicalBackups
+from runbook.postgres import Node
+from runbook.replication.lineup import Lineup
+from runbook.replication.members import repmgr_program
+from tasks import lineup
+from tasks._task import task
+from tasks.logical_outage import foreign_slots
+from tasks.logical_recovery import known_members
+
+_LOOKUP = 'getent ahosts "$1" || true'
+_PREPARED = "SELECT count(*) AS count FROM pg_catalog.pg_prepared_xacts"
+_TEMPLATE = "template1"
+_LONGEST_STAMP = "00000000000000"
+
+
+def choose(cluster: Cluster, settings: LogicalBackups, without: str) -> Lineup:
+    """Look at every node; the primary is the one that accepts writes, and no other will do."""
+    nodes = lineup.choose(cluster, "", without)
+    _is_primary(nodes.primary, settings.recovery.alias)
+    return nodes
+
+
+@task("check that {node} is the primary")
+def _is_primary(node: Node, alias: str) -> None:
+    check(
+        f"{node} accepts writes",
+        node.accepts_writes,
+        hint="A recovery needs a running primary. Promote a standby, or start the primary.",
+    )
+    if alias:
+        check(
+            f"{alias} leads to {node}",
+            lambda: bool(_addresses(node, alias) & _own(node)),
+            seen=lambda: f"it leads to {', '.join(sorted(_addresses(node, alias))) or 'nowhere'}",
+            hint="Applications would come to another server. Correct the alias, or the settings.",
+        )
+
+
+def fits(
+    job: Recovery,
+    settings: LogicalBackups,
+    apps: Sequence[App],
+    *,
+    scenario: str,
+    remove_old: bool,
+) -> None:
+    """Insist on all that can be known before the first change."""
+    wanted = settings.recovery
+    _versions(job)
+    _databases(job)
+    _primary(job, wanted, scenario)
+    _members(job)
+    works = [partial(_room, job, wanted)]
+    works += [partial(_repmgr_works, node) for node in job.lineup.members]
+    works += [partial(_app_is_reached, app) for app in apps]
+    if not remove_old:
+        works += [partial(_clone_room, job, node, wanted) for node in job.lineup.standbys]
+    together(works)
+
+
+def _versions(job: Recovery) -> None:
+    mine, contents = job.primary.identity().major, job.contents
+    for what, version in (
+        ("the server that was dumped", contents.server_version),
+        ("the pg_dump that wrote it", contents.client_version),
+    ):
+        major = _major(version)
+        check(
+            f"{what} is not newer than {job.primary}",
+            lambda major=major: major <= mine,  # type: ignore[misc]
+            seen=lambda version=version: f"{version or 'unknown'}, here {mine}",  # type: ignore[misc]
+            hint="An older server does not understand all of a newer dump. Upgrade it first.",
+        )
+
+
+def _databases(job: Recovery) -> None:
+    asides = [aside_name(name, _LONGEST_STAMP) for name in job.names]
+    check(
+        "every database can be set aside under a name of its own",
+        lambda: len(set(asides)) == len(asides),
+        seen=lambda: f"too long, and alike in their beginnings: {', '.join(sorted(job.names))}",
+        hint="Rename one of them.",
+    )
+    check(
+        f"the backup brings nothing into {_TEMPLATE}, and nobody has made anything in it",
+        lambda: _TEMPLATE not in job.names and not own_objects(job.primary, _TEMPLATE),
+        unless=job.is_loaded,
+        seen=lambda: "every new database would hold it, and it cannot be set aside",
+        hint=f"Clear {_TEMPLATE} of {job.primary}; a backup with rows in it is loaded by hand.",
+    )
+
+
+def _primary(job: Recovery, wanted: RecoverySettings, scenario: str) -> None:
+    node = job.primary
+    check(
+        f"no transaction on {node} is prepared and not committed",
+        lambda: str(node.ask(_PREPARED)[0]["count"]) == "0",
+        unless=job.is_loaded,
+        hint="A database with one cannot be set aside. See pg_prepared_xacts; commit or roll back.",
+    )
+    check(
+        f"no other slot on {node} would keep the WAL of the load, or a database",
+        lambda: not foreign_slots(job),
+        unless=job.is_proven,
+        seen=lambda: ", ".join(map(str, foreign_slots(job))),
+        hint=f"Is it still wanted? Let its owner catch up and drop it, or drop it on {node}: "
+        "SELECT pg_drop_replication_slot('NAME'). A consumer of changes begins anew afterwards.",
+    )
+    if wanted.block_port:
+        block = PortBlock(node, job.lineup.cluster.nodes, wanted.block_expires)
+        check(
+            f"nft can be used on {node.host}",
+            block.is_possible,
+            hint="Install nftables and let the login become root; or set logical.recovery."
+            "block_port to false, and keep clients away by yourself.",
+        )
+    if scenario == "new-site" and wanted.role_script:
+        check(
+            f"{wanted.role_script} is on {node.host}",
+            lambda: node.host.holds("test", "-f", wanted.role_script, user=node.os_user),
+            hint="Correct logical.recovery.role_script in the settings.",
+        )
+
+
+def _members(job: Recovery) -> None:
+    """Refuse strangers; while a recovery is under way the metadata are those of the backup."""
+    mark = read_mark(job.primary)
+    if mark is None or mark.finished is not None:
+        lineup.no_strangers(job.metadata, known_members(job.lineup))
+    for name in job.witnesses:
+        told = "repmgr forgets it; register it anew afterwards: repmgr witness register -F"
+        fact(f"witness {name}", told, bound=False)
+
+
+def _room(job: Recovery, wanted: RecoverySettings) -> None:
+    short = (
+        ""
+        if job.is_loaded()
+        else load_short_of(job.primary, job.contents, wanted, freed=job.freed())
+    )
+    check(
+        f"{job.primary} has room for the backup beside the databases of before",
+        lambda: not short,
+        seen=lambda: short,
+        hint="Make room there. logical.recovery.space_factor tells how large a dump becomes.",
+    )
+
+
+def _clone_room(job: Recovery, node: Node, wanted: RecoverySettings) -> None:
+    short = (
+        ""
+        if job.is_loaded()
+        else clone_short_of(node, job.primary, job.contents, wanted, freed=job.freed())
+    )
+    check(
+        f"{node} has room for a clone beside its old data",
+        lambda: not short,
+        seen=lambda: short,
+        hint=f"Make room there; or give its old data up: remove_old=true; or go on without={node}.",
+    )
+
+
+def _repmgr_works(node: Node) -> None:
+    program = repmgr_program(node)
+    check(
+        f"repmgr is there on {node}",
+        lambda: node.host.holds(program, "--version", user=node.os_user),
+        seen=lambda: f"{program} --version fails",
+        hint=f"Install repmgr, or set repmgr.program of node {node}.",
+    )
+
+
+def _app_is_reached(app: App) -> None:
+    check(f"{app} can be asked", lambda: app.is_running() in (True, False))
+
+
+def _addresses(node: Node, name: str) -> set[str]:
+    said = node.host.read("sh", "-c", _LOOKUP, "lookup", name)
+    return {line.split()[0] for line in said.splitlines() if line.strip()}
+
+
+def _own(node: Node) -> set[str]:
+    return _addresses(node, node.address) | set(node.host.read("hostname", "-I").split())
+
+
+def _major(version: str) -> int:
+    digits = version.partition(".")[0]
+    return int(digits) if digits.isdigit() else 0

@@ -1,0 +1,240 @@
+"""Recovery from a logical backup: which one, whether it may be loaded, and what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from runbook import Need, check, ensure, fact, note
+from runbook.actions import Action, Work
+from runbook.cluster import Cluster
+from runbook.errors import CheckFailed, CommandFailed, RunbookError, SettingsError, Unreachable
+from runbook.inventory import StoreSettings
+from runbook.logical.load import Contents
+from runbook.logical.load import load as load_dump
+from runbook.logical.reading import StoredDump, stored_dumps
+from runbook.logical.recovery.comparison import own_objects
+from runbook.logical.recovery.databases import ALWAYS, databases
+from runbook.logical.recovery.job import Recovery, filled
+from runbook.logical.recovery.mark import read_mark
+from runbook.logical.recovery.surveying import counted, surveyed
+from runbook.logical.settings import LogicalBackups
+from runbook.logical.verifying import rows_of
+from runbook.replication.lineup import Lineup
+from runbook.replication.members import Member, members
+from runbook.replication.metadata import metadata
+from runbook.replication.survey import survey
+from runbook.run import current
+from runbook.stores import OpenStore
+from runbook.units import readable_bytes, readable_seconds
+from tasks._task import task
+
+_WAY_BACK = (
+    "The databases of before stand aside on the primary, and the applications are held: start the "
+    "runbook again, name another backup, or go back by hand as its page tells."
+)
+
+
+def settings(cluster: Cluster) -> LogicalBackups:
+    """Give the cluster's settings of logical backups; SettingsError when it has none."""
+    if cluster.logical is None:
+        raise SettingsError(
+            f"cluster {cluster} has no logical in its settings",
+            hint="Add logical: {store: NAME, guid: GUID, key: NAME} to the cluster.",
+        )
+    return cluster.logical
+
+
+@contextmanager
+def opened(store: StoreSettings, nodes: Lineup) -> Iterator[OpenStore]:
+    """Open the store of the logical backups for the time of a block."""
+    fact("store", store)
+    with store.open(nodes.primary.host) as connected:
+        yield connected
+
+
+def chosen(
+    cluster: Cluster, store: OpenStore, nodes: Lineup, wanted: str, *, again: bool
+) -> Recovery:
+    """Find the backup and read the whole of it: parts, key, gzip, its end, what may run."""
+    return _verified(cluster, _found(store, settings(cluster), nodes, wanted), nodes, again=again)
+
+
+@task("choose the backup {wanted}")
+def _found(store: OpenStore, wanted_in: LogicalBackups, nodes: Lineup, wanted: str) -> StoredDump:
+    """Find the backup of exactly this guid; latest goes on with one that was not finished."""
+    found = {str(dump.name): dump for dump in stored_dumps(store, wanted_in)}
+    mark = read_mark(nodes.primary)
+    if wanted == "latest" and mark is not None and mark.finished is None:
+        check(
+            f"latest can only mean one backup on {nodes.primary}",
+            lambda: mark.proven is None,
+            seen=lambda: f"the recovery of {mark.backup} is proven, and not at its end",
+            hint=f"backup={mark.backup} brings it to its end; another backup begins anew.",
+        )
+        if mark.backup in found:
+            note(f"the recovery of {mark.backup} has not come to its end: it goes on")
+            wanted = mark.backup
+    if wanted == "latest" and found:
+        wanted = list(found)[-1]
+    if wanted not in found:
+        known = ", ".join(list(found)[-5:]) or "none"
+        raise CheckFailed(
+            f"there is no logical backup {wanted!r} of {wanted_in.guid} in {store}",
+            detail=f"newest: {known}; one without its .json is still being uploaded",
+            hint="Name one as <guid>-<timestamp>, or correct logical.guid in the settings.",
+        )
+    dump = found[wanted]
+    _tell(dump)
+    return dump
+
+
+@task("verify {dump.name} to its last byte")
+def _verified(cluster: Cluster, dump: StoredDump, nodes: Lineup, *, again: bool) -> Recovery:
+    contents = surveyed(dump, cluster.encryption_keys)
+    _is_as_recorded(dump, contents)
+    known = known_members(nodes)
+    job = Recovery(
+        lineup=nodes,
+        metadata=metadata(nodes, known),
+        dump=dump,
+        contents=contents,
+        names=_names(contents, nodes),
+        again=again,
+        witnesses=tuple(member.name for member in known if member.type == "witness"),
+    )
+    note(f"{dump.name} is whole: {readable_bytes(contents.size)} of SQL, read to its last line")
+    _tell_databases(job)
+    return job
+
+
+@task("set the existing databases aside")
+def set_aside(job: Recovery) -> None:
+    """Rename what stands under the names that the load needs; nothing is dropped."""
+    ensure(
+        f"nothing of before stands under the names of the databases in {job}",
+        holds=job.is_aside,
+        needs=[_only_writer(job)],
+        by=job.set_aside,
+    )
+
+
+@task("load {job}")
+def load(cluster: Cluster, job: Recovery, wanted: LogicalBackups) -> None:
+    """Load the backup; what an earlier, unfinished load has made is dropped first."""
+    line = f"psql --quiet postgres < {job}.dump"
+
+    def deed() -> str:
+        return _load(cluster, job, wanted)
+
+    def actions() -> tuple[Action, ...]:
+        loading = Work(job.primary.host.name, line, deed)
+        return () if job.is_loaded() else (*job.clearing(), loading)
+
+    ensure(
+        f"{job} is loaded",
+        holds=job.is_loaded,
+        needs=[_only_writer(job), Need("the old databases are aside", job.is_aside)],
+        by=actions,
+    )
+
+
+@task("close the recovery of {job}")
+def finish(job: Recovery) -> None:
+    """Write down that the cluster is in service again, and say what is left to do."""
+    ensure(
+        "the recovery has come to its end",
+        holds=lambda: job.has("finished"),
+        by=[job.noting("finished")],
+    )
+    mark = job.mark()
+    if mark is not None and mark.kept:
+        asides = ", ".join(sorted(mark.kept))
+        note(f"kept aside on {job.primary}: {asides}; discard-databases removes them for good")
+    for name in mark.witnesses if mark is not None else ():
+        note(f"witness {name} is not registered: repmgr witness register -F on its host")
+    note("take backups now (logical-backup, base-backup): those of before are of another history")
+
+
+def _load(cluster: Cluster, job: Recovery, wanted: LogicalBackups) -> str:
+    run, recovery = current(), wanted.recovery
+    title = f"load of {job}"
+    try:
+        loaded = load_dump(
+            counted(job.dump, cluster.encryption_keys, title, job.contents.size),
+            job.contents,
+            job.primary,
+            lanes=recovery.lanes,
+            expected=recovery.expected_errors,
+            progress=lambda _: run.go_on(),
+            made=job.has_made,
+        )
+    except RunbookError as error:
+        error.hint = f"{error.hint} {_WAY_BACK}".strip()
+        raise
+    now = databases(job.primary)
+    after = {name: now[name].oid for name in job.names if name in now}
+    job.note(after=after, loaded=datetime.now(UTC))
+    return f"loaded {sum(loaded.rows.values())} rows into {len(loaded.rows)} tables"
+
+
+def _names(contents: Contents, nodes: Lineup) -> tuple[str, ...]:
+    """Name what the dump fills; postgres, too, where somebody has made something in it."""
+    names = filled(contents)
+    if ALWAYS in names or not contents.database(ALWAYS):
+        return names
+    return (*names, ALWAYS) if own_objects(nodes.primary, ALWAYS) else names
+
+
+def _tell_databases(job: Recovery) -> None:
+    """Tell what becomes of every database: of those of the backup, and of what is half loaded."""
+    now, loaded = databases(job.primary), job.is_loaded()
+    half = {each.name for each in job.half_loaded()}
+    for name in dict.fromkeys((*job.names, *half)):
+        size = f"stands there with {readable_bytes(now[name].size)}" if name in now else ""
+        if loaded:
+            told = "is in place, stays" if size else "is gone since the load, and stays so"
+        elif name in half:
+            fate = "DROPPED and loaded anew" if name in job.names else "DROPPED"
+            told = f"{size}, half loaded: {fate}"
+        else:
+            told = f"{size}: set aside, loaded anew" if size else "is made by the load"
+        fact(f"database {name}", told, bound=False)
+
+
+def _is_as_recorded(dump: StoredDump, contents: Contents) -> None:
+    """Insist that the dump holds the rows that were counted when it was made."""
+    recorded = dump.metadata.rows if dump.metadata else {}
+    check(
+        f"{dump.name} has the rows that its record names",
+        lambda: not recorded or recorded == rows_of(contents),
+        hint="Its record, or the dump, was changed. Use another backup.",
+    )
+
+
+def _tell(dump: StoredDump) -> None:
+    digits = int(dump.name.timestamp)
+    seconds = digits / 1000 if digits > 10**11 else digits
+    taken = dump.metadata.began if dump.metadata else datetime.fromtimestamp(seconds, UTC)
+    age = (datetime.now(UTC) - taken).total_seconds()
+    fact("backup", f"{dump.name}, {readable_bytes(dump.size)} stored")
+    fact("written after the backup", f"LOST: all since {taken:%Y-%m-%d %H:%M:%S} UTC")
+    fact("age of the data", readable_seconds(age), bound=False)
+
+
+def known_members(nodes: Lineup) -> tuple[Member, ...]:
+    """Read whom repmgr knows; nobody where its database is not there."""
+    try:
+        return members(nodes.primary)
+    except (Unreachable, CommandFailed):
+        return ()  # a recovery that was interrupted: repmgr's database is aside
+
+
+def _only_writer(job: Recovery) -> Need:
+    return Need(
+        f"{job.primary} is the only node that accepts writes",
+        lambda: [node.name for node in survey(job.lineup.cluster).writable] == [job.primary.name],
+        seen=lambda: survey(job.lineup.cluster).told,
+        hint="Was another node promoted? Find out which one is right before you go on.",
+    )

@@ -1,0 +1,230 @@
+"""Restores: which backup, into which places, beside the living data where there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runbook import Need, check, ensure, fact, note
+from runbook.actions import Work
+from runbook.apps import App
+from runbook.backups.backup import Backup
+from runbook.backups.catalogue import Catalogue
+from runbook.backups.evidence import on_record
+from runbook.backups.reading import stored_backup
+from runbook.errors import Refused, SettingsError
+from runbook.postgres import Node
+from runbook.restore.job import Restore
+from runbook.restore.ready import MakingReady
+from runbook.restore.survey import Survey, survey
+from runbook.run import current
+from runbook.units import readable_bytes
+from tasks import fitness
+from tasks._task import task
+
+# A supervisor that revives a server takes a moment to do it; a held service needs no watching.
+_REVIVAL_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the person who restores may choose.
+
+    `whole_cluster`: all nodes go back, so that this one may be a standby now.
+    """
+
+    timeline: str = "fork"
+    tablespace_map: str = ""
+    other_system: bool = False
+    remove_old: bool = False
+    again: bool = False
+    whole_cluster: bool = False
+
+
+@task("choose the backup {wanted}")
+def choose(catalogue: Catalogue, wanted: str) -> Backup:
+    """Find the backup and insist that it can be restored by itself."""
+    chosen = catalogue.choose(wanted)
+    found = next(found for found in catalogue.found() if found.id == chosen.id)
+    fact("backup", f"{chosen.id} of {chosen.node}, {chosen.finished:%Y-%m-%d %H:%M:%S} UTC")
+    fact("size", f"{readable_bytes(chosen.data_size)}, stored {readable_bytes(chosen.stored_size)}")
+    check(
+        f"{chosen.id} was found sound when it was last verified",
+        lambda: not found.damaged,
+        hint="Choose another backup; `pg-runbooks backups` shows which are sound.",
+    )
+    check(
+        f"{chosen.id} holds all the WAL that it needs",
+        lambda: chosen.self_contained,
+        hint="Choose a backup that was taken with its WAL.",
+    )
+    on_record(current(), chosen, "restored")
+    return chosen
+
+
+@task("check that the backup fits {node}")
+def fits(node: Node, backup: Backup, catalogue: Catalogue, wishes: Wishes) -> Restore:
+    """Look at the places and insist on everything that can be known before the first change."""
+    if wishes.timeline not in ("fork", "keep"):
+        raise SettingsError(f"timeline is fork or keep, not {wishes.timeline!r}")
+    seen = survey(node, backup, catalogue, wishes.tablespace_map)
+    making_ready = MakingReady(
+        node=node,
+        backup=backup,
+        catalogue=catalogue,
+        targets=seen.targets,
+        fork=wishes.timeline == "fork",
+        same_system=seen.system_identifier in ("", backup.system_identifier),
+        replicating=wishes.whole_cluster,
+    )
+    fitness.directory(node, seen)
+    fitness.server(node, seen, standby=wishes.whole_cluster)
+    fitness.version(node, backup, seen)
+    fitness.system(node, backup, seen, other_system=wishes.other_system)
+    fitness.tablespaces(node, seen)
+    job = Restore(
+        node=node,
+        backup=backup,
+        targets=seen.targets,
+        making_ready=making_ready,
+        beside=not seen.short_of,
+        again=wishes.again,
+    )
+    _tell(job, seen, wishes)
+    return job
+
+
+@task("make the backup ready and verify it")
+def make_ready(job: Restore) -> None:
+    """Verify the backup before anything is stopped: beside the living data, or in the store."""
+    if job.beside:
+        with job.making_ready.whole_or_gone():
+            ensure(
+                f"{job.backup.id} stands verified beside the living data",
+                holds=job.ready,
+                by=job.making_ready.actions,
+            )
+        if not job.in_place():
+            current().if_refused.append(job.making_ready.taken_back())
+        return
+    catalogue = job.making_ready.catalogue
+    line = f"read every byte of {job.backup.id} against its manifest"
+    work = Work(str(catalogue), line, lambda: _verified_in_store(job), changes=False)
+    ensure(
+        f"{job.backup.id} is verified in the store by this run",
+        holds=lambda: job.ready() or "verified in store" in current().memory,
+        by=[work],
+    )
+
+
+@task("write down when the outage begins")
+def begin_outage(job: Restore, apps: Sequence[App]) -> None:
+    """Keep the moment of the first stop on the node, where it outlives this run."""
+    ensure(
+        "the moment of the first stop is written down",
+        holds=lambda: job.in_place() or _is_written_down(job, apps),
+        by=[job.clock.start(current().id)],
+    )
+
+
+@task("put the backup in the place of the data directory")
+def put_in_place(job: Restore) -> None:
+    """Swap the directories by renaming; where there was no room, remove, stream and swap."""
+    nobody_works = Need(
+        f"no server runs on {job.live}",
+        lambda: _stays_stopped(job.node),
+        seen=lambda: "a server is at work there; applications and data are as step 5 left them",
+        hint="Something starts it again: a supervisor that the settings do not name? "
+        "Stop that, or name it as the node's service, and start the runbook again.",
+    )
+    if not job.beside:
+        ensure(
+            "the old data is removed, because there is no room for both",
+            holds=job.ready,
+            needs=[nobody_works],
+            by=lambda: job.making_ready.actions(remove_old=True),
+        )
+    ensure(
+        f"{job.live} is {job.backup.id}, restored",
+        holds=job.in_place,
+        needs=[Need(f"{job.backup.id} is ready and verified", job.ready), nobody_works],
+        by=job.put_in_place,
+    )
+
+
+@task("take the recovery's settings away on {job.node}")
+def finish(job: Restore) -> None:
+    """Give the server the settings back that it had in the backup."""
+    ensure(
+        "the settings of the recovery are gone",
+        holds=job.finished,
+        by=job.finish,
+    )
+
+
+@task("close the restore of {job.backup.id}")
+def close(job: Restore) -> None:
+    """Write down that the cluster is in service again."""
+    ensure("the restore has come to its end", holds=job.closed, by=job.close)
+
+
+def _tell(job: Restore, seen: Survey, wishes: Wishes) -> None:
+    fact("node", f"{job.node} on {job.node.host} ({job.node.host.way})")
+    fact("data directory", job.live)
+    fact("free space there", readable_bytes(seen.data.free), bound=False)
+    for oid, place in seen.targets.tablespaces.items():
+        fact(f"tablespace {oid}", place.live)
+    if seen.targets.wal:
+        fact("pg_wal", f"a link to {seen.targets.wal.live}; it stays one, and the WAL goes there")
+    if job.in_place():
+        note(f"{job.live} is already {job.backup.id}, restored; again=true restores it once more")
+    fact("old data", _fate(job, seen, wishes))
+    if job.making_ready.fork:
+        fact("timeline", f"a new one (the backup's is {job.backup.timeline})")
+        return
+    fact("timeline", f"the old one goes on ({job.backup.timeline})")
+    fact(
+        "WAL archiving",
+        "OFF after the restore (archive_mode in postgresql.auto.conf): on the old timeline its "
+        "files would bear the names of archived ones. Give it a new place, then "
+        "ALTER SYSTEM RESET archive_mode and restart",
+    )
+
+
+def _fate(job: Restore, seen: Survey, wishes: Wishes) -> str:
+    if not seen.begun and not seen.data.version:
+        return "none: the data directory is empty or missing"
+    if job.beside:
+        way = "renamed and kept" if seen.targets.data.whole else "moved aside inside the directory"
+        return f"{way} until discard-aside removes it; undo puts it back"
+    if not wishes.remove_old:
+        raise Refused(
+            "there is no room beside the living data, so the old data would have to be removed",
+            detail=seen.short_of,
+            hint="Make room, or start again with remove_old=true: then there is no way back.",
+        )
+    return "REMOVED for good: there is no room for both, and no way back"
+
+
+def _verified_in_store(job: Restore) -> str:
+    run = current()
+    title = f"verification of {job.backup.id}"
+    stored_backup(job.making_ready.catalogue, job.backup).verify(
+        lambda done, total: run.progress(title, done, total)
+    )
+    run.memory["verified in store"] = True
+    return f"{job.backup.id} is sound"
+
+
+def _is_written_down(job: Restore, apps: Sequence[App]) -> bool:
+    """Tell whether this run stopped something, or an earlier one whose stop still lasts."""
+    by = job.clock.started_by()
+    if by in ("", current().id):
+        return bool(by)
+    return not (job.node.accepts_writes() and all(app.is_running() for app in apps))
+
+
+def _stays_stopped(node: Node) -> bool:
+    held = node.service.held(node)
+    is_held = held is not None and node.host.attempt(held).exit_code == 0
+    return node.stays_stopped(0.0 if is_held else _REVIVAL_SECONDS)

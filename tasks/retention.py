@@ -1,0 +1,88 @@
+"""Retention: removing whole backups, never the newest sound ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+
+from runbook import check, ensure, fact, note
+from runbook.actions import Work
+from runbook.backups import retention
+from runbook.backups.backup import Backup
+from runbook.backups.catalogue import Catalogue
+from runbook.cluster import Cluster
+from runbook.errors import Damaged
+from runbook.units import readable_bytes
+from tasks._task import task
+
+
+@task("find the backups that the rule no longer keeps")
+def expendable(
+    catalogue: Catalogue, cluster: Cluster, keep: int, keep_days: int
+) -> tuple[Backup, ...]:
+    """Give the backups that may go, by the asked rule or the settings'."""
+    keep, keep_days = keep or cluster.backups.keep, keep_days or cluster.backups.keep_days
+    found = catalogue.found()
+    damaged = frozenset(item.id for item in found if item.damaged)
+    backups = [record for record in _records(catalogue) if record.cluster == cluster.name]
+    going = retention.expendable(
+        backups, keep=keep, keep_days=keep_days, now=datetime.now(UTC), damaged=damaged
+    )
+    fact("rule", f"keep the newest {keep}" + (f" and {keep_days} days" if keep_days else ""))
+    fact("backups", f"{len(backups)}, of which {len(going)} may go")
+    for rule in catalogue.store.lifecycle_rules(catalogue.prefix):
+        check(
+            "no rule of the store itself removes backups",
+            lambda: False,
+            seen=partial(str, rule),
+            hint="Let one of the two prune: take the rule off this prefix, or do not run prune.",
+        )
+    if not going:
+        note("nothing may go")
+    return going
+
+
+@task("remove {backup.id}")
+def remove(catalogue: Catalogue, backup: Backup) -> None:
+    """Remove one backup, its record first, so that no half of it looks whole."""
+    ensure(
+        f"{backup.id} is gone",
+        holds=lambda: backup.id not in {found.id for found in catalogue.found()},
+        by=[
+            Work(
+                str(catalogue),
+                f"remove {backup.id}/ with its {readable_bytes(backup.stored_size)}",
+                lambda: _removed(catalogue, backup.id),
+            )
+        ],
+    )
+
+
+@task("check that the newest backups remain")
+def remain(catalogue: Catalogue, cluster: Cluster, keep: int) -> None:
+    """Insist that the sound backups that the rule promises are still there."""
+    found = [item for item in catalogue.found() if item.complete and not item.damaged]
+    note(f"{len(found)} sound backups remain: {', '.join(item.id for item in found[-3:])}")
+    asked = keep or cluster.backups.keep
+    check(
+        "at least one sound backup remains wherever there was one",
+        lambda: bool(found) or not any(item.complete for item in catalogue.found()),
+        hint=f"The rule was to keep {asked}. Take a backup now.",
+    )
+
+
+def _records(catalogue: Catalogue) -> Iterator[Backup]:
+    """Read the records; what cannot be read, or is another cluster's, stays and is named."""
+    for record in catalogue.readable():
+        if isinstance(record, Damaged):
+            note(f"stays, because its record cannot be read: {record.message}")
+        else:
+            yield record
+
+
+def _removed(catalogue: Catalogue, backup_id: str) -> str:
+    for found in catalogue.found():
+        if found.id == backup_id:
+            catalogue.remove(found)
+    return f"removed {backup_id}"

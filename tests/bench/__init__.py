@@ -1,0 +1,1 @@
+"""Measurements: our runbooks beside the page's commands, Barman, pgBackRest and rclone, paired."""

@@ -1,0 +1,98 @@
+"""`check` reaches and uses everything that an inventory names, and says what is wrong."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.shop import ShopOfTests
+
+
+def test_a_sound_inventory_has_no_failed_line_and_leaves_nothing_in_the_store(
+    shop: ShopOfTests,
+) -> None:
+    done = shop.command("check", str(shop.inventory))
+    assert done.returncode == 0, done.stdout
+    assert "FAILED" not in done.stdout
+    for part in ("PostgreSQL answers", "pg_verifybackup runs", "may take base backups", "zstd"):
+        assert part in done.stdout
+    assert not [path for path in shop.place.store.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("port: {port}", "port: 1", "PostgreSQL answers"),
+        ("bin_directory: {programs}", "bin_directory: /nowhere", "PostgreSQL answers"),
+        ("path: {store}", "path: /proc/nowhere", "an object can be written"),
+        ("/health", "/health:wrong", "answers"),
+        ("os_user: {user}", "os_user: no-such-user", "commands run as no-such-user"),
+    ],
+)
+def test_what_cannot_be_used_fails_with_a_hint(
+    shop: ShopOfTests, old: str, new: str, line: str
+) -> None:
+    known = old.format(
+        port=shop.database.node.port,
+        programs=shop.place.programs,
+        store=shop.place.store,
+        user=shop.place.user,
+    )
+    path = shop.changed_inventory(known, new)
+    done = shop.command("check", str(path), "--json")
+    assert done.returncode == 1, done.stdout
+    failed = [finding for finding in json.loads(done.stdout) if not finding["ok"]]
+    assert any(line in finding["what"] for finding in failed), failed
+    assert all(finding["seen"] or finding["hint"] for finding in failed)
+    assert "FAILED" in shop.command("check", str(path)).stdout
+
+
+def test_a_health_check_shows_one_table_and_fails_when_something_is_critical(
+    shop: ShopOfTests,
+) -> None:
+    done = shop.run("health-check", "--read-all")
+    assert done.returncode == 0, done.stderr
+    assert "| ✓ OK | HTTP | shop | is answered as expected |  |" in done.stdout
+    assert "relations can be read" in done.stdout
+    path = shop.changed_inventory(f"port: {shop.database.node.port}", "port: 1")
+    done = shop.command(
+        "run", "health-check", "--cluster", shop.cluster, "--inventory", str(path), "--go"
+    )
+    assert done.returncode == 1
+    assert "writable nodes: none" in done.stderr
+    assert done.stdout.index("✗ CRITICAL") < done.stdout.index("✓ OK | HTTP | shop")
+
+
+def test_an_inventory_with_a_wrong_key_is_refused_as_a_whole(shop: ShopOfTests) -> None:
+    done = shop.command("check", str(shop.changed_inventory("bin_directory:", "bin_dirctory:")))
+    assert done.returncode == 2
+    assert "bin_dirctory" in done.stderr
+    assert done.stderr.startswith("ERROR:")
+
+
+def test_an_unknown_cluster_is_wrong_usage_and_the_known_ones_are_named(shop: ShopOfTests) -> None:
+    done = shop.command("run", "base-backup", "--cluster", "warehouse", "--go")
+    assert done.returncode == 2
+    assert "there is no cluster 'warehouse'" in done.stderr
+    assert shop.cluster in done.stderr
+
+
+def test_a_secret_is_never_shown(shop: ShopOfTests) -> None:
+    for arguments in (["check"], ["plan", "base-backup", "--cluster", shop.cluster]):
+        done = shop.command(*arguments)
+        assert shop.database.password not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["pending"], ["backups"], ["register"], ["approve", "1234"]], ids=" ".join
+)
+def test_without_inventory_and_server_the_hint_names_both(
+    shop: ShopOfTests, arguments: list[str]
+) -> None:
+    done = shop.command(*arguments, extra={"PG_RUNBOOKS_INVENTORY": ""})
+    assert done.returncode == 1
+    assert "ERROR:  no Prefect server answers at http://127.0.0.1:9/api" in done.stderr
+    assert "pg-runbooks up" in done.stderr
+    assert "--inventory FILE" in done.stderr
+    assert "Traceback" not in done.stderr

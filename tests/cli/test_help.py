@@ -1,0 +1,81 @@
+"""The command line explains itself, at once and without a server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from deployments.cli.runbooks import headlines, load, modules
+from tests.cli.shop import COMMAND, REPOSITORY
+
+HEAVY = ("prefect", "pydantic", "fabric", "boto3", "azure", "psycopg")
+
+
+def said(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=REPOSITORY,
+        env=os.environ | {"COLUMNS": "200", "TERM": "dumb"},
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_nothing_heavy_is_loaded_to_show_the_help() -> None:
+    program = "import sys, deployments.cli; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY, text=True, capture_output=True, check=True
+    )
+    assert set(HEAVY).isdisjoint(done.stdout.split())
+
+
+def test_the_version_is_told() -> None:
+    assert said("--version").stdout.startswith("pg-runbooks ")
+
+
+def test_the_help_of_run_lists_every_runbook_with_its_headline() -> None:
+    text = said("run", "--help").stdout
+    assert set(modules()) >= {"base-backup", "instance-restore", "prune"}
+    for name, headline in headlines().items():
+        assert headline
+        assert f"{name}: {headline}" in text
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_every_parameter_of_a_runbook_is_an_option_with_help(name: str) -> None:
+    from deployments.cli.parameters import helps, options
+
+    body = load(name).body
+    assert {option.name for option in options(body)} == set(helps(body)) - {"dry_run"}
+    assert all(helps(body).values())
+
+
+def test_the_help_of_a_runbook_shows_its_own_options() -> None:
+    text = said("run", "instance-restore", "--help").stdout
+    for part in ("--tablespace-map", "Id of the backup, or latest.", "--approve-by", "--go"):
+        assert part in text
+    assert "--dry-run" not in text
+
+
+def test_a_plan_cannot_be_told_to_act() -> None:
+    done = said("plan", "base-backup", "--cluster", "any", "--go")
+    assert done.returncode == 2
+    assert "--go" in done.stderr
+
+
+def test_an_unknown_runbook_is_wrong_usage_and_the_known_ones_are_named() -> None:
+    done = said("run", "base-backups", "--cluster", "any")
+    assert done.returncode == 2
+    assert "ERROR:  there is no runbook 'base-backups'" in done.stderr
+    assert "instance-restore" in done.stderr
+
+
+def test_a_missing_cluster_is_wrong_usage() -> None:
+    done = said("run", "base-backup")
+    assert done.returncode == 2
+    assert "--cluster" in done.stderr

@@ -1,0 +1,156 @@
+"""The same command line with a server: `up`, `apply`, `run`, `pending`, `approve`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from deployments.demo.place import free_port
+from tests.cli.shop import COMMAND, ShopOfTests
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+
+
+@dataclass(frozen=True)
+class Control:
+    """The shop, seen through a control room that `pg-runbooks up` holds."""
+
+    shop: ShopOfTests
+    port: int
+    up: subprocess.Popen[bytes]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        env = self.shop.environment | {"PREFECT_API_URL": f"http://127.0.0.1:{self.port}/api"}
+        del env["PG_RUNBOOKS_INVENTORY"]
+        return env
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            env=self.environment,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            text=True,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+
+    def background(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*COMMAND, *arguments],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+@pytest.fixture(scope="module")
+def control(shop: ShopOfTests) -> Iterator[Control]:
+    port, log = free_port(), shop.place.folder / "up.log"
+    env = {k: v for k, v in shop.environment.items() if not k.startswith("PREFECT_")}
+    with log.open("wb") as output:
+        argv = [*COMMAND, "up", "--port", str(port), "--drain", "2"]
+        up = subprocess.Popen(argv, env=env, cwd="/", stdout=output, stderr=output)
+    try:
+        until = time.monotonic() + 90
+        while b"worker: pool" not in log.read_bytes():
+            assert up.poll() is None, log.read_text()
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.1)
+        made = Control(shop, port, up)
+        assert made.command("apply", str(shop.inventory)).returncode == 0
+        assert made.command("register").returncode == 0
+        yield made
+    finally:
+        up.send_signal(signal.SIGTERM)
+        try:
+            up.wait(60)
+        finally:
+            up.kill()
+    assert up.returncode == 0
+
+
+def test_an_inventory_is_applied_once(control: Control) -> None:
+    again = control.command("apply", str(control.shop.inventory), "--json")
+    assert {change["verb"] for change in json.loads(again.stdout)} == {"unchanged"}
+
+
+def test_a_dry_run_shows_the_difference_and_writes_nothing(control: Control) -> None:
+    changed = control.shop.changed_inventory(
+        "store: demo-folder", "store: demo-folder\n      keep: 3"
+    )
+    for _ in range(2):
+        done = control.command("apply", str(changed), "--dry-run")
+        assert f"~ cluster {control.shop.cluster}: update" in done.stdout
+        assert "backups.keep: 7 becomes 3" in done.stdout
+        assert "1 of 2 blocks would be written." in done.stdout
+
+
+def test_a_file_with_one_mistake_writes_nothing_at_all(control: Control) -> None:
+    wrong = control.shop.changed_inventory("kind: commands", "kind: magic")
+    done = control.command("apply", str(wrong))
+    assert done.returncode == 2
+    assert "magic" in done.stderr
+    again = control.command("apply", str(control.shop.inventory))
+    assert "All blocks are already so." in again.stdout
+
+
+def test_a_backup_through_its_deployment_is_followed_to_its_end(control: Control) -> None:
+    done = control.command("run", "base-backup", "--cluster", control.shop.cluster, "--go")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "step 5: Create the backup, verified while it is written" in done.stdout
+    rows = json.loads(control.command("backups", "--json").stdout)
+    assert [row["state"] for row in rows] == ["sound"]
+
+
+def test_a_refusal_at_another_terminal_ends_the_run_as_cancelled(control: Control) -> None:
+    cluster = control.shop.cluster
+    follower = control.background("run", "instance-restore", "--cluster", cluster, "--go")
+    try:
+        until = time.monotonic() + 180
+        while not (found := json.loads(control.command("pending", "--json").stdout)):
+            assert time.monotonic() < until
+        [waiting] = found
+        assert waiting["cluster"] == cluster
+        assert "Ask for the go-ahead" in waiting["plan"]
+        assert waiting["run"] in control.command("pending").stdout
+        told = control.command(
+            "approve", waiting["run"][:13], "--refuse", "--as", "Rita", "--reason", "not now"
+        )
+        assert told.returncode == 0, told.stderr
+        text, _ = follower.communicate(timeout=180)
+    finally:
+        follower.kill()
+        follower.wait()
+    assert follower.returncode == 3, text
+    assert "was refused by Rita" in text
+    assert control.command("pending").stdout.startswith("No run waits")
+    assert not [name for name in control.shop.entries() if "aside" in name]
+
+
+def test_a_mistyped_name_does_not_approve(control: Control) -> None:
+    done = control.command("approve", "00000000", "--as", "Rita", "--confirm", "shop")
+    assert done.returncode == 2
+    assert "no waiting runs begin with" in done.stderr
+
+
+def test_an_approval_given_beforehand_carries_a_restore_to_its_end(control: Control) -> None:
+    shop = control.shop
+    shop.database.execute("DROP TABLE orders")
+    approval = ("--approve-by", "Dana Test", "--reason", "table gone", "--confirm", shop.cluster)
+    done = control.command("run", "instance-restore", "--cluster", shop.cluster, "--go", *approval)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "recovery time (RTO)" in done.stdout
+    assert shop.database.orders() >= 3000
+    audit = control.command("audit", "verify", str(shop.records()[-1]), "--json")
+    assert json.loads(audit.stdout)["approved_by"] == ["Dana Test"]

@@ -1,0 +1,106 @@
+"""Leashed commands: nothing of them stays when they end, or the worker, or the way in."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from runbook.errors import Unreachable
+from runbook.hosts import Host
+from tests.contract.hosts.scene import sh
+from tests.lab import processes
+from tests.lab.loopback import LoopbackLab
+from tests.lab.sshd import Host as LabHost
+
+pytestmark = pytest.mark.lab
+
+CHILD, ORPHAN, STUBBORN = (f"{seconds}.{os.getpid()}" for seconds in (98765, 98762, 98764))
+"""Seconds to sleep, and the mark of this very run's sleepers."""
+
+LEASHED = f'sleep {CHILD} & sleep {CHILD} & echo "started"; wait'
+
+
+def running(*words: str) -> list[int]:
+    """List processes whose command line has all these words."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                line = (entry / "cmdline").read_bytes().decode(errors="replace")
+                if all(word in line for word in words):
+                    found.append(int(entry.name))
+    return found
+
+
+def gone(*words: str, within: float = 12) -> None:
+    processes.until(lambda: not running(*words), f"no process names {words}", within=within)
+
+
+def test_leaving_the_block_ends_a_leashed_tree(host: Host) -> None:
+    with host.running(sh(LEASHED, leashed=True)) as process:
+        assert process.read(64).startswith(b"started")
+        assert len(running("sleep", CHILD)) >= 2
+    gone("sleep", CHILD, within=15)
+
+
+def test_a_leashed_command_keeps_its_exit_code(host: Host) -> None:
+    assert host.attempt(sh("echo x; exit 5", leashed=True)).exit_code == 5
+
+
+def test_a_leashed_command_leaves_nobody_behind_when_it_ends(host: Host) -> None:
+    assert host.attempt(sh(f"sleep {ORPHAN} & exit 4", leashed=True)).exit_code == 4
+    gone("sleep", ORPHAN, within=15)
+
+
+def test_a_stubborn_leashed_command_is_killed(host: Host) -> None:
+    began = time.monotonic()
+    with host.running(
+        sh(f"trap '' TERM; echo on; sleep {STUBBORN}; sleep {STUBBORN}", leashed=True)
+    ) as process:
+        assert process.read(64) == b"on\n"
+    gone("sleep", STUBBORN, within=15)
+    assert time.monotonic() - began < 20
+
+
+def test_a_killed_worker_takes_its_leashed_commands_along(host: Host) -> None:
+    def work() -> None:
+        host.way.close()
+        with host.running(sh(LEASHED, leashed=True)) as process:
+            process.read(64)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            work()
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    gone("sleep", CHILD)
+
+
+def test_a_cut_connection_ends_the_leashed_command_and_is_told(
+    machine: LabHost, remote: Host, loopback_lab: LoopbackLab
+) -> None:
+    answers: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            remote.run(sh(LEASHED, leashed=True))
+        except Unreachable as error:
+            answers.append(error)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    processes.until(lambda: len(running("sleep", CHILD)) >= 2, "it runs")
+    with loopback_lab.trouble.unreachable(machine):
+        worker.join(10)
+        gone("sleep", CHILD)
+    assert [str(error).splitlines()[0] for error in answers] == [
+        "ERROR:  the SSH connection was lost"
+    ]

@@ -1,0 +1,197 @@
+"""Data directories on mounts, behind links, closed in, empty, or without room; tablespaces."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.lab import processes
+from tests.lab import shop as contents
+from tests.lab.addresses import mounts_under
+from tests.laws.outcome import Point
+from tests.laws.restore_scene import Scene, assert_restored
+
+pytestmark = pytest.mark.lab
+
+
+def move_into(shop: Scene, target: Path) -> None:
+    """Stop the server and mount a file system with its data at the data directory."""
+    shop.node.stop()
+    staged = shop.node.directory / "staged"
+    shop.live.rename(staged)
+    shop.live.mkdir(mode=0o700)
+    if target.name == "tmpfs":
+        processes.run(["mount", "-t", "tmpfs", "-o", "size=400m,mode=0700", "lab", shop.live])
+    else:
+        target.mkdir(mode=0o700)
+        shutil.chown(target, "postgres", "postgres")
+        processes.run(["mount", "--bind", target, shop.live])
+    shutil.chown(shop.live, "postgres", "postgres")
+    processes.run(["cp", "-a", f"{staged}/.", shop.live])
+    shutil.rmtree(staged)
+    shop.node.start()
+
+
+def fill(mount: Path) -> None:
+    """Leave 30 MB on a file system; what fills it is never the restore's to touch."""
+    ballast = mount / "lost+found" / "ballast"
+    ballast.parent.mkdir(mode=0o700)
+    shutil.chown(ballast.parent, "postgres", "postgres")
+    space = os.statvfs(mount)
+    with ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - (30 << 20))
+
+
+@pytest.mark.parametrize("kind", ["tmpfs", "bind"])
+def test_a_mount_point_keeps_its_directory(shop: Scene, kind: str) -> None:
+    before = contents.fingerprint(shop.node)
+    move_into(shop, shop.node.directory / kind)
+    for point in (Point("6", 2), Point("6", 3)):
+        assert shop.restore(at=point).ended == "killed"
+    outcome = shop.restore()
+    assert outcome.completed, outcome.said
+    assert shop.live in mounts_under(shop.node.directory)
+    assert_restored(shop)
+    target = shop.node.directory / "taken"
+    shop.node.tool("pg_basebackup", "-D", target, "-F", "tar", "-c", "fast")
+    assert "pgsql_tmp" not in (target / "backup_manifest").read_text()
+    assert shop.restore().changed == 0
+    assert shop.run("instance-restore-undo", at=Point("5", 2)).ended == "killed"
+    undone = shop.run("instance-restore-undo")
+    assert undone.completed, undone.said
+    assert contents.fingerprint(shop.node) == before
+
+
+def test_a_closed_parent_directory_stays_closed(shop: Scene) -> None:
+    shutil.chown(shop.node.directory, "root", "root")
+    outcome = shop.restore()
+    assert outcome.completed, outcome.said
+    assert_restored(shop)
+    assert not list(shop.node.directory.glob("main.*"))
+
+
+def test_wal_behind_a_link_stays_where_it_was(shop: Scene) -> None:
+    before = contents.fingerprint(shop.node)
+    wal = shop.node.directory / "fast-disk" / "wal"
+    shop.node.stop()
+    wal.parent.mkdir()
+    (shop.live / "pg_wal").rename(wal)
+    (shop.live / "pg_wal").symlink_to(wal)
+    shutil.chown(wal.parent, "postgres", "postgres")
+    processes.run(["chown", "-h", "postgres:postgres", shop.live / "pg_wal"])
+    shop.node.start()
+    assert shop.restore(at=Point("6", 3)).ended == "killed"
+    outcome = shop.restore()
+    assert outcome.completed, outcome.said
+    assert outcome.plan is not None
+    assert f"a link to {wal}" in outcome.plan.markdown()
+    assert_restored(shop)
+    assert (shop.live / "pg_wal").readlink() == wal
+    assert list(wal.glob("00000002*"))
+    undone = shop.run("instance-restore-undo")
+    assert undone.completed, undone.said
+    assert contents.fingerprint(shop.node) == before
+    assert (shop.live / "pg_wal").readlink() == wal
+    stamp = next(wal.parent.glob("wal.undone-*")).name.rpartition("-")[2]
+    assert shop.run("discard-aside", stamp=stamp).completed
+    assert sorted(path.name for path in wal.parent.iterdir()) == ["wal"]
+
+
+def test_a_data_directory_behind_a_link_stays_there(shop: Scene) -> None:
+    shop.node.stop()
+    disk = shop.node.directory / "disk"
+    disk.mkdir()
+    shop.live.rename(disk / "data")
+    (disk / "host.conf").symlink_to(shop.node.directory / "host.conf")
+    shop.live.symlink_to(disk / "data")
+    processes.run(["chown", "-R", "-h", "postgres:postgres", disk, shop.live])
+    shop.node.start()
+    outcome = shop.restore()
+    assert outcome.completed, outcome.said
+    assert shop.live.readlink() == disk / "data"
+    assert contents.fingerprint(shop.node) == shop.fingerprint
+    assert list(disk.glob("data.aside-*"))
+
+
+@pytest.mark.parametrize("state", ["empty", "missing"])
+def test_without_any_data_there_is_nothing_to_set_aside(shop: Scene, state: str) -> None:
+    shop.node.stop()
+    shutil.rmtree(shop.live)
+    shutil.rmtree(next(shop.node.tablespaces["cold"].iterdir()))
+    if state == "empty":
+        shop.live.mkdir(mode=0o700)
+        shutil.chown(shop.live, "postgres", "postgres")
+    outcome = shop.restore()
+    assert outcome.completed, outcome.said
+    assert_restored(shop, asides=0)
+    nothing = shop.run("instance-restore-undo")
+    assert nothing.ended == "CheckFailed"
+    assert "nothing that was set aside" in nothing.said
+
+
+def test_tablespaces_go_where_the_map_says(shop: Scene) -> None:
+    before = contents.fingerprint(shop.node)
+    new = shop.node.directory / "tablespaces" / "new"
+    new.mkdir(mode=0o700)
+    shutil.chown(new, "postgres", "postgres")
+    mapping = f"{shop.node.tablespaces['cold']}={new}"
+    assert shop.restore(tablespace_map=mapping, at=Point("6")).ended == "killed"
+    outcome = shop.restore(tablespace_map=mapping)
+    assert outcome.completed, outcome.said
+    assert_restored(shop)
+    where = "SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname = 'cold'"
+    assert shop.node.psql(where) == str(new)
+    undone = shop.run("instance-restore-undo")
+    assert undone.completed, undone.said
+    assert contents.fingerprint(shop.node) == before
+
+
+def test_undo_leaves_a_younger_tablespace_alone(shop: Scene) -> None:
+    young = shop.node.directory / "tablespaces" / "young"
+    young.mkdir(mode=0o700)
+    shutil.chown(young, "postgres", "postgres")
+    shop.node.psql(f"CREATE TABLESPACE young LOCATION '{young}'")
+    shop.node.psql("CREATE TABLE y TABLESPACE young AS SELECT 1 AS x", database="shop")
+    assert shop.restore().completed
+    undone = shop.run("instance-restore-undo")
+    assert undone.completed, undone.said
+    assert shop.node.psql("SELECT x FROM y", database="shop") == "1"
+
+
+def test_where_there_is_no_room_the_old_data_goes_first(shop: Scene) -> None:
+    move_into(shop, shop.node.directory / "tmpfs")
+    fill(shop.live)
+    before = contents.fingerprint(shop.node)
+    refused = shop.restore()
+    assert refused.ended == "Refused"
+    assert "remove_old=true" in refused.said
+    assert contents.fingerprint(shop.node) == before
+    dry = shop.restore(remove_old=True, dry_run=True)
+    assert dry.plan is not None
+    assert "REMOVED for good" in dry.plan.markdown()
+    for point in (Point("2"), Point("6", 2), Point("6", 3), Point("6", transfer=True)):
+        killed = shop.restore(remove_old=True, at=point)
+        assert killed.ended == "killed"
+    outcome = shop.restore(remove_old=True)
+    assert outcome.completed, outcome.said
+    assert_restored(shop, asides=0)
+    assert shop.restore().changed == 0
+
+
+def test_a_damaged_backup_is_found_in_the_store_before_the_old_data_is_removed(
+    shop: Scene,
+) -> None:
+    move_into(shop, shop.node.directory / "tmpfs")
+    fill(shop.live)
+    path = shop.store / shop.backup / "base.tar.zst"
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    path.write_bytes(raw)
+    before = contents.fingerprint(shop.node)
+    outcome = shop.restore(remove_old=True)
+    assert outcome.ended == "Damaged"
+    assert shop.node.is_running()
+    assert contents.fingerprint(shop.node) == before

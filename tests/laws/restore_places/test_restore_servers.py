@@ -1,0 +1,135 @@
+"""Servers that crashed, that somebody revives, that keep their timeline, or that follow another."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab import processes
+from tests.lab import shop as contents
+from tests.lab.loopback import LoopbackLab
+from tests.lab.postgres import BIN_DIRECTORY
+from tests.laws.restore_scene import Scene, assert_restored
+
+pytestmark = pytest.mark.lab
+
+
+def test_a_crashed_server_with_a_stale_lock_file_is_restored(shop: Scene) -> None:
+    sleeper = subprocess.Popen(["sleep", "600"], user="postgres")
+    try:
+        with shop.lab.trouble.killed(shop.node):
+            lock = shop.live / "postmaster.pid"
+            _, *rest = lock.read_text().splitlines()
+            lock.write_text("\n".join([str(sleeper.pid), *rest, ""]))
+            outcome = shop.restore()
+            assert outcome.completed, outcome.said
+            assert sleeper.poll() is None
+        assert_restored(shop)
+        assert not [line for line in outcome.commands if "pg_ctl stop" in line]
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+
+
+@contextmanager
+def supervisor(shop: Scene, pause: float) -> Iterator[None]:
+    """Start the server again whenever it is down, as a supervisor does that nobody named."""
+    start = f"{BIN_DIRECTORY}/pg_ctl -D {shop.live} -l {shop.node.directory}/log/loop.log -w start"
+    script = f"while :; do {start} >/dev/null 2>&1; sleep {pause}; done"
+    loop = subprocess.Popen(["sh", "-c", script], user="postgres", cwd="/")
+    try:
+        yield
+    finally:
+        loop.kill()
+        loop.wait()
+
+
+@pytest.mark.parametrize("pause", [0.1, 1.5])
+def test_a_server_that_a_supervisor_revives_is_left_to_it(shop: Scene, pause: float) -> None:
+    before = contents.fingerprint(shop.node)
+    with supervisor(shop, pause):
+        outcome = shop.restore()
+        assert outcome.ended in ("CheckFailed", "GoalNotReached", "CommandFailed")
+        assert "HINT:" in outcome.said
+        processes.until(shop.node.is_running, "it is up again")
+    assert shop.aside() == []
+    assert contents.fingerprint(shop.node) == before
+    again = shop.restore()
+    assert again.completed, again.said
+    assert_restored(shop)
+
+
+def test_kept_on_the_old_timeline_it_archives_nothing(shop: Scene) -> None:
+    outcome = shop.restore(timeline="keep")
+    assert outcome.completed, outcome.said
+    assert_restored(shop)
+    assert shop.node.psql("CHECKPOINT; SELECT timeline_id FROM pg_control_checkpoint()") == "1"
+    assert shop.node.psql("SHOW archive_mode") == "off"
+    assert outcome.plan is not None
+    assert "WAL archiving" in outcome.plan.markdown()
+    assert shop.restore(timeline="keep").changed == 0
+
+
+def page_backup(shop: Scene, *options: str) -> str:
+    """Take a backup by hand as the page says, under the name of a backup, and adopt it."""
+    made = "backup_20260101020000"
+    target = shop.node.directory / made
+    shop.node.tool(
+        "pg_basebackup", "-F", "tar", "-z", *options, "-c", "fast", "-D", target, timeout=120
+    )
+    shutil.copytree(target, shop.store / made)
+    shutil.rmtree(target)
+    adopted = shop.run("adopt", backup=made)
+    assert adopted.completed, adopted.said
+    return made
+
+
+@pytest.mark.parametrize("wal", ["fetch", "stream"])
+def test_a_backup_made_by_hand_is_restored(shop: Scene, wal: str) -> None:
+    taken = contents.fingerprint(shop.node)
+    made = page_backup(shop, "-X", wal)
+    shop.damage()
+    outcome = shop.restore(backup=made)
+    assert outcome.completed, outcome.said
+    assert contents.fingerprint(shop.node) == taken
+
+
+@pytest.mark.parametrize("timeline", ["fork", "keep"])
+def test_a_backup_of_a_standby_is_restored_as_a_primary(
+    loopback_lab: LoopbackLab, tmp_path: Path, timeline: str
+) -> None:
+    pair = loopback_lab.repmgr_cluster(f"{timeline}1", f"{timeline}2", rows=500)
+    first, standby = pair.primary, pair.standbys[0]
+    scene = Scene(loopback_lab, first, tmp_path)
+    scene.fingerprint = contents.fingerprint(first)
+    scene.backup = "backup_20260101020000"
+    target = standby.directory / scene.backup
+    standby.tool("pg_basebackup", "-F", "tar", "-z", "-X", "fetch", "-c", "fast", "-D", target)
+    shutil.copytree(target, scene.store / scene.backup)
+    adopted = scene.run("adopt", backup=scene.backup)
+    assert adopted.completed, adopted.said
+    scene.damage()
+    standby.stop()
+    outcome = scene.restore(timeline=timeline)
+    assert outcome.completed, outcome.said
+    assert contents.fingerprint(first) == scene.fingerprint
+    assert first.psql("SELECT pg_is_in_recovery()") == "f"
+    assert not (first.data_directory / "standby.signal").exists()
+    first.stop()
+
+
+def test_a_standby_is_not_restored(loopback_lab: LoopbackLab, tmp_path: Path) -> None:
+    pair = loopback_lab.repmgr_cluster("role1", "role2", rows=100)
+    scene = Scene(loopback_lab, pair.standbys[0], tmp_path)
+    taken = Scene(loopback_lab, pair.primary, tmp_path)
+    taken.back_up()
+    (tmp_path / "store" / taken.name).rename(tmp_path / "store" / scene.name)
+    refused: Any = scene.restore(backup=taken.backup)
+    assert refused.ended == "CheckFailed"
+    assert "is not a standby" in refused.said

@@ -1,0 +1,211 @@
+"""The laws of base-backup: it changes nothing it was not asked to, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab import processes
+from tests.lab.loopback import LoopbackLab
+from tests.laws import backup_scene
+from tests.laws.backup_scene import Scene
+from tests.laws.outcome import Point
+
+pytestmark = pytest.mark.lab
+BY_HAND = "backup_20200101000000"
+
+
+@pytest.fixture(scope="module")
+def built(loopback_lab: LoopbackLab) -> Scene:
+    """Build the instance once: 40 MB that a limited rate can hold up for a while."""
+    return backup_scene.build(loopback_lab, "b1")
+
+
+@pytest.fixture
+def scene(built: Scene) -> Iterator[Scene]:
+    """Give the instance with default settings, and an empty store but for a backup made by hand."""
+    built.empty()
+    built.local, built.backups, built.replication = False, {}, {}
+    built.way, built.on_node = {}, False
+    by_hand = built.store / BY_HAND
+    by_hand.mkdir(parents=True)
+    (by_hand / "base.tar.gz").write_bytes(b"somebody's own")
+    backup_scene.give_to_postgres(built.base / "store")
+    yield built
+    assert (by_hand / "base.tar.gz").read_bytes() == b"somebody's own"
+
+
+def settled(scene: Scene) -> None:
+    """Insist that nothing of a run is left on the host or the server."""
+    processes.until(lambda: not scene.traces(), f"nothing is left: {scene.traces()}", within=60)
+
+
+def test_a_dry_run_changes_nothing_and_shows_everything(
+    scene: Scene, loopback_lab: LoopbackLab
+) -> None:
+    before = scene.files
+    with loopback_lab.unchanged(scene.first):
+        outcome = scene.run(dry_run=True)
+    assert outcome.completed, outcome.said
+    assert scene.files == before
+    assert outcome.plan is not None
+    page = outcome.plan.markdown()
+    assert "BASE_BACKUP as postgres@" in page
+    assert "backup.json" in page
+    assert outcome.plan.changes == 2
+
+
+@pytest.mark.parametrize("local", [False, True], ids=["ssh", "local"])
+def test_a_backup_satisfies_the_tools_of_postgresql(scene: Scene, *, local: bool) -> None:
+    scene.local = local
+    made = scene.back_up(label='it\'s "odd" $(id) ü;--')
+    record = scene.record(made)
+    assert record["label"] == 'it\'s "odd" $(id) ü;--'
+    assert [space["location"] for space in record["tablespaces"]] == [
+        str(scene.first.tablespaces["cold"])
+    ]
+    expected = backup_scene.fingerprint(scene.first)
+    with backup_scene.restored_by_hand(scene, made) as restored:
+        assert backup_scene.fingerprint(restored) == expected
+    settled(scene)
+
+
+def test_the_same_run_again_makes_no_second_backup(scene: Scene) -> None:
+    made = scene.back_up()
+    again = scene.run(run_id=scene.record(made)["run_id"])
+    assert again.completed
+    assert again.changed == 0
+    assert scene.ids == [made]
+
+
+STEPS = ("1", "2", "3", "4", "5")
+POINTS = [
+    *(Point(step) for step in STEPS),
+    Point("5", action=1),
+    Point("5", transfer=True),
+    Point("5", action=2),
+]
+
+
+@pytest.mark.parametrize("point", POINTS, ids=str)
+def test_a_killed_run_leaves_nothing_that_looks_whole_and_the_next_one_clears_up(
+    scene: Scene, point: Point
+) -> None:
+    killed = scene.run(at=point)
+    assert killed.ended == "killed"
+    settled(scene)
+    finished = point == Point("5")
+    assert len(scene.ids) == (1 if finished else 0)
+    left = [name for name in scene.files if not name.startswith(BY_HAND)]
+    again = scene.run()
+    assert again.completed, again.said
+    if left and not finished:
+        assert "of an interrupted run is gone" in again.told or "cut off are gone" in again.told
+    assert len(scene.ids) == (2 if finished else 1)
+    whole = {name.split("/")[0] for name in scene.files} - {BY_HAND}
+    assert whole == set(scene.ids)
+    assert not [name for name in scene.files if ".part-" in name or ".begun" in name]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+@pytest.mark.parametrize("place", ["2", "4", "transfer", "entering"])
+def test_a_cancelled_run_cleans_up_itself(scene: Scene, number: signal.Signals, place: str) -> None:
+    points = {
+        "transfer": Point("5", transfer=True, signal=number),
+        "entering": Point("5", action=2, signal=number),
+    }
+    cancelled = scene.run(at=points.get(place) or Point(place, signal=number))
+    assert cancelled.ended in ("KeyboardInterrupt", "_Terminated")
+    settled(scene)
+    assert scene.ids == []
+    assert scene.files == [f"{BY_HAND}/base.tar.gz"]
+
+
+def test_a_cancelled_stream_ends_in_seconds(scene: Scene) -> None:
+    scene.backups = {"max_rate": "1M"}
+    running = scene.runner.start("base-backup", cluster="shop")
+    backup_scene.until_served(scene.first)
+    began = time.monotonic()
+    running.send(signal.SIGINT)
+    assert running.outcome().ended == "KeyboardInterrupt"
+    assert time.monotonic() - began < 15
+    settled(scene)
+    assert scene.files == [f"{BY_HAND}/base.tar.gz"]
+
+
+@pytest.mark.parametrize("format_", ["fast", "page"])
+def test_a_walsender_ended_by_the_server_is_told_and_leaves_nothing(
+    scene: Scene, format_: str
+) -> None:
+    scene.backups = {"max_rate": "1M", "format": format_}
+    scene.on_node = format_ == "page"
+    running = scene.runner.start("base-backup", cluster="shop")
+    backup_scene.kill_walsender(scene.first)
+    outcome = running.outcome()
+    assert outcome.cut_off or outcome.ended in ("ServerError", "CommandFailed")
+    assert "terminating" in outcome.said or "lost" in outcome.said
+    settled(scene)
+    assert scene.files == [f"{BY_HAND}/base.tar.gz"]
+
+
+@pytest.mark.parametrize("format_", ["fast", "page"])
+def test_a_network_cut_in_the_middle_ends_the_host_s_side_too(
+    scene: Scene, loopback_lab: LoopbackLab, format_: str
+) -> None:
+    scene.backups = {"max_rate": "1M", "format": format_}
+    scene.on_node = format_ == "page"
+    running = scene.runner.start("base-backup", cluster="shop")
+    backup_scene.until_served(scene.first)
+    with loopback_lab.trouble.unreachable(scene.first.host):
+        outcome = running.outcome()
+        settled(scene)
+    assert outcome.cut_off, outcome.said
+    assert scene.ids == []
+    scene.backups = {"format": format_}
+    again = scene.run()
+    assert again.completed is True, again.said
+    assert len(scene.ids) == 1
+
+
+def test_a_full_store_is_told_and_nothing_is_left(scene: Scene, loopback_lab: LoopbackLab) -> None:
+    scene.backups = {"folder": "full"}
+    folder = scene.base / "store" / "full"
+    with loopback_lab.trouble.full_disk(folder, size=8 << 20, free=1 << 20):
+        outcome = scene.run()
+        assert outcome.ended in ("StoreError", "CheckFailed"), outcome.said
+        assert "space" in outcome.said
+        left = {path.name for path in folder.rglob("*") if path.is_file()}
+        assert left == {"ballast"}
+    settled(scene)
+
+
+def test_two_runs_at_once_make_one_backup(scene: Scene) -> None:
+    scene.backups = {"max_rate": "5M"}
+    first = scene.runner.start("base-backup", cluster="shop")
+    backup_scene.until_served(scene.first)
+    first.send(signal.SIGSTOP)
+    second, pruning = scene.run(), scene.run("prune", keep=1)
+    first.send(signal.SIGCONT)
+    assert second.ended == pruning.ended == "Refused"
+    assert "another run holds cluster shop" in second.said
+    assert first.outcome().completed
+    assert len(scene.ids) == 1
+
+
+def test_secrets_are_in_no_record_plan_or_command_line(scene: Scene) -> None:
+    scene.password = "lab-postgres"
+    scene.backups = {"max_rate": "2M"}
+    running = scene.runner.start("base-backup", cluster="shop")
+    backup_scene.until_served(scene.first)
+    assert backup_scene.busy("lab-postgres") == []
+    outcome = running.outcome()
+    assert outcome.completed
+    assert outcome.plan is not None
+    texts = [outcome.plan.markdown(), outcome.said, outcome.trail.read_text()]
+    texts += [json.dumps(scene.record(scene.ids[0]))]
+    texts += [entry.command for entry in scene.first.host.journal]
+    assert not [text for text in texts if "lab-postgres" in text]

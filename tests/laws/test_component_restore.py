@@ -1,0 +1,261 @@
+"""The laws of component-restore: loaded beside the living database, checked, swapped by rename."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.lab import processes
+from tests.lab.errors import LabError
+from tests.lab.loopback import LoopbackLab
+from tests.laws import component_restore_scene, component_scene
+from tests.laws.component_restore_scene import Restores
+from tests.laws.component_scene import DATABASES
+from tests.laws.outcome import Outcome, Point
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module")
+def built(loopback_lab: LoopbackLab) -> Restores:
+    """Build the server once."""
+    return component_restore_scene.build(loopback_lab, "cr")
+
+
+@pytest.fixture
+def there(built: Restores) -> Iterator[Restores]:
+    """Give the server with the dumps of databases that have been written to since."""
+    built.reset()
+    yield built
+    built.scene.settled()
+
+
+def loads(outcome: Outcome) -> list[str]:
+    """Give the loads that a run has begun."""
+    return [line for line in outcome.commands if "pg_restore --exit-on-error" in line]
+
+
+def test_a_dry_run_changes_nothing_and_shows_everything(
+    there: Restores, loopback_lab: LoopbackLab
+) -> None:
+    there.scene.local = False
+    before = there.scene.files()
+    reading = component_scene.READING
+    with there.app_frozen(), loopback_lab.unchanged(there.first, scripts=reading) as seen:
+        outcome = there.run(database="all", dry_run=True)
+    assert outcome.completed, outcome.said
+    programs = {component_scene.in_root(each.command) for each in seen.commands["cr"]}
+    assert programs <= {"", "sh", "find", "tail"}
+    assert there.scene.files() == before
+    assert outcome.plan is not None
+    page = outcome.plan.markdown()
+    for database in DATABASES:
+        assert f"-d {database}_incoming_" in page
+        assert f'"{database}" RENAME TO "{database}_aside_' in page
+        for fact in (f"LOST of {database}", f"age of {database}", f"{database} now"):
+            assert fact in page
+    assert "0 sessions, which are ended" in page
+
+
+def test_a_database_goes_back_with_all_that_belongs_to_it_and_the_old_one_stays(
+    there: Restores,
+) -> None:
+    there.scene.local = False
+    there.first.psql("ALTER DATABASE component SET work_mem TO '1MB'")
+    there.first.psql("COMMENT ON DATABASE component IS 'spoilt'")
+    there.first.psql("ALTER DATABASE component OWNER TO viewer")
+    changed, shop = there.rows(), there.text("auditlog")
+    outcome = there.restored()
+    assert there.text("component") == there.dumped["component"]
+    assert there.text("auditlog") == shop
+    assert not [line for line in outcome.commands if "hidden" in line]
+    assert there.names() == ["component_aside_MOMENT"]
+    old = there.made()[0]
+    with pytest.raises(LabError, match="not currently accepting connections"):
+        there.first.tool("psql", "-d", old, "-c", "SELECT 1")
+    there.first.psql(f"ALTER DATABASE {old} ALLOW_CONNECTIONS true")
+    assert there.scene.fingerprint("component", held_in=old) == changed
+    order = [
+        next(number for number, line in enumerate(outcome.commands) if word in line)
+        for word in ("--exit-on-error", "app.sh stop", "RENAME TO", "app.sh start")
+    ]
+    assert order == sorted(order)
+    assert there.app_runs()
+    again = there.restored()
+    assert (again.changed, loads(again)) == (0, [])
+    there.first.psql("DELETE FROM public.users WHERE id = 7", database="component")
+    assert there.restored(again=True).changed > 0
+    assert there.text("component") == there.dumped["component"]
+    assert there.names() == ["component_aside_MOMENT"] * 2
+
+
+def test_all_databases_go_back_together_and_those_that_are_gone_come_back(there: Restores) -> None:
+    there.first.psql("DROP DATABASE component WITH (FORCE)")
+    there.first.psql("CREATE DATABASE bystander")
+    outcome = there.restored(database="all")
+    assert {name: there.text(name) for name in DATABASES} == there.dumped
+    assert there.names() == ["auditlog_aside_MOMENT", "zabbix_aside_MOMENT"]
+    assert len([line for line in outcome.commands if "RENAME TO" in line]) == 1
+    assert there.restored(database="all").changed == 0
+    there.first.psql("DROP DATABASE bystander")
+
+
+def test_a_database_in_use_is_swapped_and_those_who_come_again_at_once_find_the_new_one(
+    there: Restores,
+) -> None:
+    with psycopg.connect(there.first.conninfo("component"), autocommit=True) as session:
+        session.execute("BEGIN; LOCK TABLE public.users IN ACCESS EXCLUSIVE MODE")
+        assert "1 sessions" in str(there.run(dry_run=True).plan)
+        with there.stubborn("component"):
+            there.restored()
+        with pytest.raises(psycopg.OperationalError):
+            session.execute("SELECT 1")
+    assert there.text("component") == there.dumped["component"]
+
+
+def test_the_way_back_of_the_page_brings_the_old_database_back(there: Restores) -> None:
+    changed = there.rows()
+    there.restored()
+    for line in component_restore_scene.way_back(there.made()[0]):
+        there.first.psql(line)
+    assert there.rows() == changed
+    assert there.is_open()
+    there.first.psql("DROP DATABASE component_undone")
+    there.restored()
+    assert there.text("component") == there.dumped["component"]
+    for line in component_restore_scene.dropping(there.made()[0]):
+        there.first.psql(line)
+    assert there.made() == []
+
+
+BEFORE = [*(Point(step) for step in ("2", "3", "4")), *(Point("5", action=n) for n in (2, 4, 5))]
+AFTER = [
+    *(Point(step) for step in ("5", "6", "7")),
+    *(Point("8", action=number) for number in (1, 2, 3)),
+    *(Point(step) for step in ("8", "9", "10")),
+]
+
+
+def test_killed_after_every_step_and_started_again_it_finishes_and_loads_nothing_twice(
+    there: Restores,
+) -> None:
+    changed = there.rows()
+    for point in BEFORE:
+        outcome = there.run(at=point)
+        assert outcome.ended == "killed", (point, outcome.said)
+        there.scene.settled()
+        assert there.rows() == changed
+        assert len(there.names()) <= 1
+    for point in AFTER:
+        outcome = there.run(at=point)
+        assert outcome.ended == "killed", (point, outcome.said)
+        there.scene.settled()
+        assert len(loads(outcome)) == (point == Point("5")), point
+    last = there.restored()
+    assert loads(last) == []
+    assert there.text("component") == there.dumped["component"]
+    assert there.names() == ["component_aside_MOMENT"]
+    assert there.app_runs()
+    assert there.restored().changed == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda n: n.name)
+def test_a_run_that_ends_while_pg_restore_works_leaves_no_process(
+    there: Restores, number: signal.Signals
+) -> None:
+    there.scene.local = False
+    changed = there.rows("zabbix")
+    with there.gate_closed():
+        running = there.scene.runner.start(
+            "component-restore", cluster=there.scene.name, database="zabbix"
+        )
+        there.until_loading()
+        running.send(number)
+        ended = running.outcome(60).ended
+        assert ended == ("killed" if number is signal.SIGKILL else "_Terminated")
+        there.scene.settled()
+    assert there.names() == ([] if number is signal.SIGTERM else ["zabbix_incoming_MOMENT"])
+    assert there.rows("zabbix") == changed
+    there.restored(database="zabbix")
+    assert there.text("zabbix") == there.dumped["zabbix"]
+
+
+@pytest.mark.parametrize(
+    "point", [Point("5", action=2), Point("5", action=4), Point("8", action=3)], ids=str
+)
+def test_cancelled_it_leaves_no_half_database_and_the_old_one_open(
+    there: Restores, point: Point
+) -> None:
+    changed = there.rows()
+    halt = Point(point.step, point.action, signal=signal.SIGTERM)
+    assert there.run(at=halt).ended == "_Terminated"
+    there.scene.settled()
+    assert there.names() == ([] if point.step == "5" else ["component_incoming_MOMENT"])
+    assert there.is_open()
+    assert there.rows() == changed
+
+
+def test_a_dump_that_a_restore_has_chosen_is_not_pruned_before_its_end(there: Restores) -> None:
+    there.scene.components = {"keep": 1}
+    system = there.scene.record("component", there.stamp)["system_identifier"]
+    assert there.run(at=Point("5")).ended == "killed"
+    backup = there.scene.run()
+    assert backup.completed, backup.said
+    newest = max(there.scene.ids())
+    assert f"component-{there.stamp} in cr:{there.scene.folder()} stays" in backup.told
+    assert there.scene.ids("component") == [there.stamp, newest]
+    assert there.scene.ids("zabbix") == [newest]
+    there.archive().rename(there.scene.base / "away")
+    lost = there.run()
+    assert lost.ended == "CheckFailed"
+    assert "no copy of component that is dropped is the last of its dump" in lost.said
+    (there.scene.base / "away").rename(there.archive())
+    assert loads(there.restored(backup=there.stamp)) == []
+    assert there.scene.unfinished() == []
+    there.rewrite(system_identifier="42")
+    assert "of another database system, and left alone" in there.scene.run().told
+    assert there.stamp in there.scene.ids("component")
+    there.rewrite(system_identifier=system)
+    assert there.scene.run().completed
+    assert there.stamp not in there.scene.ids("component")
+
+
+def test_what_a_killed_run_has_closed_the_next_one_that_fails_opens(there: Restores) -> None:
+    changed = there.rows()
+    for way, ended in (
+        ({"backup": "20200101000000"}, "CheckFailed"),
+        ({"answer": "refuse"}, "RefusedByPerson"),
+    ):
+        assert there.run(at=Point("8", action=2)).ended == "killed"
+        there.run(backup="20200101000000", dry_run=True)
+        assert not there.is_open()
+        assert there.run(**way).ended == ended
+        assert there.is_open()
+        assert there.rows() == changed
+    there.first.psql("ALTER DATABASE component ALLOW_CONNECTIONS false")
+    assert there.run(backup="20200101000000").ended == "CheckFailed"
+    assert not there.is_open()
+    there.first.psql("ALTER DATABASE component ALLOW_CONNECTIONS true")
+    assert loads(there.restored()) == []
+    assert there.scene.unfinished() == []
+
+
+def test_when_one_cannot_be_renamed_none_is_and_all_let_applications_in(there: Restores) -> None:
+    there.scene.components = {"databases": ["component", "zabbix"]}
+    before = {name: there.rows(name) for name in DATABASES}
+    assert there.run(database="all", at=Point("6")).ended == "killed"
+    taken = there.made()[-1].replace("incoming", "aside")
+    there.first.psql(f"CREATE DATABASE {taken}")
+    outcome = there.run(database="all")
+    assert outcome.ended == "CommandFailed"
+    assert f'database "{taken}" already exists' in outcome.said
+    assert {name: there.rows(name) for name in DATABASES} == before
+    assert all(there.is_open(name) for name in DATABASES)
+    there.first.psql(f"DROP DATABASE {taken}")
+    assert loads(there.restored(database="all")) == []
+    for name in ("component", "zabbix"):
+        assert there.text(name) == there.dumped[name]
+    processes.until(there.app_runs, "the application runs")

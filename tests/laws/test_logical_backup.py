@@ -1,0 +1,273 @@
+"""The laws of logical-backup, judged by the page's own commands."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.lab import processes
+from tests.lab.loopback import LoopbackLab
+from tests.laws import logical_backup_scene
+from tests.laws.backup_scene import busy
+from tests.laws.logical_backup_scene import GUID, KEY, Scene, by_the_page, comparable, loaded
+from tests.laws.outcome import Point
+
+pytestmark = pytest.mark.lab
+FOREIGN = (f"{GUID}-1500000000-0", f"{GUID}0-1600000000000.json", f"{GUID}-17-0000")
+
+
+@pytest.fixture(scope="module")
+def built(loopback_lab: LoopbackLab) -> Scene:
+    """Build the instance once."""
+    return logical_backup_scene.build(loopback_lab, "lb1")
+
+
+@pytest.fixture
+def scene(built: Scene) -> Iterator[Scene]:
+    """Give the instance, and a store with nothing but what others are just uploading."""
+    built.empty()
+    for name in FOREIGN:
+        (built.folder / name).write_bytes(b"somebody's own")
+    yield built
+    assert [(built.folder / name).read_bytes() for name in FOREIGN] == [b"somebody's own"] * 3
+
+
+def test_a_dry_run_changes_nothing_and_shows_everything(
+    scene: Scene, loopback_lab: LoopbackLab
+) -> None:
+    before = scene.files
+    with loopback_lab.unchanged(scene.node):
+        outcome = scene.run(dry_run=True)
+    assert outcome.completed, outcome.said
+    assert scene.files == before
+    assert outcome.plan is not None
+    page = outcome.plan.markdown()
+    assert "| gzip | openssl enc -aes256 -md md5 -pass pass:*** | split -d -b 65536 - " in page
+    assert f"{GUID}-$(date +%s%3N)" in page
+    assert outcome.plan.changes == 3
+
+
+def test_the_page_s_commands_restore_it_into_a_fresh_server(
+    scene: Scene, loopback_lab: LoopbackLab
+) -> None:
+    before = scene.plain()
+    made = scene.back_up()
+    dump = by_the_page(scene.folder, made)
+    assert comparable(dump.read_text()) == before
+    fresh = loopback_lab.postgres("lb-fresh")
+    loaded(fresh, dump)
+    assert comparable(fresh.tool("pg_dumpall")) == before
+    rows = scene.record(made)["rows"]
+    assert rows["shop"] == {"public.customers": 400, "public.orders": 4000}
+    assert rows["Ünï cödé"] == {'public."we;ird"': 4}
+    assert rows["latin"] == {"public.t": 1}
+    fresh.stop("immediate")
+
+
+def test_the_record_tells_everything_and_no_secret(scene: Scene) -> None:
+    made = scene.back_up()
+    record = scene.record(made)
+    names = [part["name"] for part in record["parts"]]
+    assert names == [f"{made}-{index}" for index in range(len(names))]
+    assert len(names) > 1
+    assert {name for name in scene.files if name.startswith(made)} == {*names, f"{made}.json"}
+    assert record["server_version"].startswith("15.")
+    assert record["dump_version"].startswith("15.")
+    assert record["encoding"] == "LATIN1, UTF8"
+    assert record["dump_size"] == by_the_page(scene.folder, made).stat().st_size
+    assert KEY not in json.dumps(record)
+    verified = scene.run("verify-logical-backup")
+    assert verified.completed, verified.said
+    assert verified.changed == 0
+
+
+def test_the_same_run_again_makes_no_second_backup_and_another_one_does(scene: Scene) -> None:
+    made = scene.back_up()
+    again = scene.run(run_id=scene.record(made)["run_id"])
+    assert again.completed, again.said
+    assert again.changed == 0
+    assert len(scene.ids) == 2
+    kept = {name: (scene.folder / name).read_bytes() for name in scene.files}
+    second = scene.back_up()
+    assert second > made
+    assert {name: (scene.folder / name).read_bytes() for name in kept} == kept
+
+
+def test_a_run_killed_after_any_step_is_finished_by_the_next(scene: Scene) -> None:
+    before = scene.files
+    for step in ("1", "2", "3", "4"):
+        assert scene.run(at=Point(step)).ended == "killed"
+        assert scene.files == before
+    scene.back_up()
+    scene.settled()
+
+
+POINTS = [Point("5"), Point("5", action=2), Point("5", action=3), Point("5", transfer=True)]
+
+
+@pytest.mark.parametrize("point", POINTS, ids=str)
+def test_a_killed_run_leaves_nothing_that_looks_whole_and_the_next_one_clears_up(
+    scene: Scene, point: Point
+) -> None:
+    first = scene.ids
+    assert scene.run(at=point).ended == "killed"
+    scene.settled()
+    finished = point == Point("5")
+    assert len(scene.ids) == len(first) + finished
+    _clears_up(scene)
+
+
+def test_a_run_killed_in_the_dump_is_cleared_up_by_the_next(scene: Scene) -> None:
+    scene.back_up()
+    assert scene.run(at=Point("5", transfer=True)).ended == "killed"
+    scene.settled()
+    _clears_up(scene)
+
+
+def _clears_up(scene: Scene) -> None:
+    begun = [name for name in scene.files if name.endswith(".begun")]
+    whole = scene.ids
+    again = scene.run()
+    assert again.completed, again.said
+    if begun:
+        assert "of an interrupted run is gone" in again.told
+    assert len(scene.ids) == len(whole) + 1
+    ids = set(scene.ids)
+    for name in set(scene.files) - set(FOREIGN):
+        assert name.removesuffix(".json").rpartition("-")[0] in ids or name[:-5] in ids, name
+
+
+@pytest.mark.parametrize("point", ["2", "4", "dumping", "reading back", "entering"])
+def test_a_cancelled_run_cleans_up_itself(scene: Scene, point: str) -> None:
+    if point == "dumping":
+        scene.back_up()
+    points = {
+        "dumping": Point("5", transfer=True, signal=signal.SIGTERM),
+        "reading back": Point("5", transfer=True, signal=signal.SIGINT),
+        "entering": Point("5", action=3, signal=signal.SIGTERM),
+    }
+    before = scene.files
+    cancelled = scene.run(at=points.get(point) or Point(point, signal=signal.SIGTERM))
+    assert cancelled.ended in ("KeyboardInterrupt", "_Terminated"), cancelled.said
+    scene.settled()
+    assert scene.files == before
+
+
+@contextmanager
+def locked(scene: Scene) -> Iterator[None]:
+    """Keep a table of the shop locked, so that pg_dump waits for it."""
+    with psycopg.connect(
+        scene.node.conninfo("shop"), application_name="the lock of a test"
+    ) as connection:
+        connection.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda n: n.name)
+def test_pg_dumpall_ends_with_the_run_even_while_it_waits(
+    scene: Scene, number: signal.Signals
+) -> None:
+    before = scene.files
+    with locked(scene):
+        running = scene.runner.start("logical-backup", cluster=scene.name)
+        waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        processes.until(lambda: scene.node.psql(waits) != "", "pg_dump waits for the table")
+        assert busy(KEY) == []
+        running.send(number)
+        assert running.outcome().ended in ("killed", "_Terminated")
+        scene.settled()
+    if number == signal.SIGTERM:
+        assert scene.files == before
+    assert scene.run().completed
+
+
+def test_a_pg_dumpall_that_fails_is_told_and_leaves_nothing(scene: Scene) -> None:
+    before = scene.files
+    scene.node.psql("ALTER DATABASE latin CONNECTION LIMIT 0")
+    scene.node.psql("CREATE DATABASE broken", database="postgres")
+    (oid,) = scene.node.psql("SELECT oid FROM pg_database WHERE datname = 'broken'").split()
+    version = scene.node.data_directory / "base" / oid / "PG_VERSION"
+    version.rename(version.with_suffix(".away"))
+    try:
+        outcome = scene.run()
+    finally:
+        version.with_suffix(".away").rename(version)
+        scene.node.psql("DROP DATABASE broken")
+        scene.node.psql("ALTER DATABASE latin CONNECTION LIMIT -1")
+    assert outcome.ended == "CommandFailed", outcome.said
+    assert "pg_dumpall ended with exit code 1" in outcome.said
+    assert "PG_VERSION" in outcome.said
+    scene.settled()
+    assert scene.files == before
+
+
+def test_another_major_version_of_pg_dumpall_is_refused(scene: Scene, tmp_path: Path) -> None:
+    programs = scene.base / "bin"
+    programs.mkdir(exist_ok=True)
+    for name in ("psql", "pg_controldata"):
+        (programs / name).unlink(missing_ok=True)
+        (programs / name).symlink_to(scene.node.bin_directory / name)
+    newer = programs / "pg_dumpall"
+    newer.write_text("#!/bin/sh\necho 'pg_dumpall (PostgreSQL) 17.6'\n")
+    newer.chmod(0o755)
+    scene.bin_directory = str(programs)
+    before = scene.files
+    outcome = scene.run()
+    assert outcome.ended == "CheckFailed", outcome.said
+    assert "pg_dumpall 17.6, server 15." in outcome.said
+    assert scene.files == before
+
+
+def test_a_key_that_openssl_would_not_read_is_refused(scene: Scene) -> None:
+    scene.keys = {"current": "two\nlines"}
+    outcome = scene.run()
+    assert outcome.ended == "SettingsError"
+    assert "lines" not in outcome.said.replace("more than one line", "")
+
+
+def test_a_clock_that_is_behind_the_newest_backup_is_refused(scene: Scene) -> None:
+    future = scene.folder / f"{GUID}-9999999999999.json"
+    future.write_text("{}")
+    outcome = scene.run()
+    assert outcome.ended == "CheckFailed"
+    assert "from the future" in outcome.said
+
+
+def test_a_full_store_is_told_and_nothing_is_left(scene: Scene, loopback_lab: LoopbackLab) -> None:
+    scene.logical = {"folder": "full"}
+    scene.node.psql("CREATE TABLE big AS SELECT md5(n::text) FROM generate_series(1, 100000) n")
+    folder = scene.folder / "full"
+    with loopback_lab.trouble.full_disk(folder, size=8 << 20, free=1 << 20):
+        outcome = scene.run()
+        left = {path.name for path in folder.rglob("*") if path.is_file()}
+    scene.node.psql("DROP TABLE big")
+    assert outcome.ended in ("StoreError", "CheckFailed"), outcome.said
+    assert left == {"ballast"}
+    scene.settled()
+
+
+def test_age_opens_what_we_wrote_for_it(scene: Scene, tmp_path: Path) -> None:
+    made = subprocess.run(["age-keygen"], capture_output=True, text=True, check=True).stdout
+    identity = made.splitlines()[-1]
+    scene.logical, scene.keys = {"format": "age"}, {"current": identity}
+    before = scene.plain()
+    backup = scene.back_up()
+    assert scene.run("verify-logical-backup").completed
+    key_file = tmp_path / "key"
+    key_file.write_text(made)
+    line = f"cat $(ls -1v {backup}-*) | age -d -i {key_file} | gunzip -c"
+    bash = ["bash", "-o", "pipefail", "-c", line]
+    done = subprocess.run(bash, cwd=scene.folder, capture_output=True, text=True, check=True)
+    assert comparable(done.stdout) == before
+    scene.keys = {"current": identity, "old": KEY}
+    scene.logical = {"format": "age", "key": "old"}
+    refused = scene.run()
+    assert refused.ended == "SettingsError"
+    assert "age-keygen" in refused.said

@@ -1,0 +1,243 @@
+"""Laws of rejoin on a repmgr cluster of two: the old primary returns after a promotion."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.lab import processes, split, trouble
+from tests.lab.loopback import LoopbackLab
+from tests.lab.postgres import PostgresNode
+from tests.lab.repmgr import configuration
+from tests.laws import replication_scene
+from tests.laws.outcome import Outcome, Point
+from tests.laws.rebuild_troubles import assert_nothing_left, assert_whole, own_line
+from tests.laws.replication_scene import Scene
+
+pytestmark = pytest.mark.lab
+
+KILLED = [Point("3"), Point("4"), Point("5", 3), Point("5"), Point("6", 1), Point("6"), Point("7")]
+
+
+@pytest.fixture(scope="module")
+def scene(loopback_lab: LoopbackLab, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    base = tmp_path_factory.mktemp("rejoin")
+    return replication_scene.build(
+        loopback_lab, "ja", "jb", base=base, apps=0, tablespaces=("cold",)
+    )
+
+
+@pytest.fixture
+def healthy(scene: Scene) -> Iterator[Scene]:
+    scene.reset()
+    yield scene
+    scene.halt()
+
+
+def rejoin(scene: Scene, **arguments: object) -> Outcome:
+    return scene.run("rejoin", **{"node": "ja", **arguments})
+
+
+def hand_over(scene: Scene, *, alone: Sequence[str] = (), crash: bool = False) -> PostgresNode:
+    """Stop the primary and promote the standby; what is in `alone` only the old one has."""
+    old, new = scene.node("ja"), scene.node("jb")
+    with split.cut_off(*([new] if alone else [])):
+        for statement in alone:
+            old.psql(statement, database="shop")
+        trouble.kill(old) if crash else old.stop()
+        scene.cluster.repmgr(new, "standby", "promote")
+    return old
+
+
+ALONE = ("CREATE TABLE only_here AS SELECT 1 AS x", "UPDATE customers SET name = 'changed'")
+
+
+def kept(node: PostgresNode) -> list[Path]:
+    return sorted(node.directory.glob("main.diverged-*"))
+
+
+def assert_back(scene: Scene) -> None:
+    """Judge from outside: the old primary follows, and keeps no WAL for anybody."""
+    assert_whole(scene, "jb", "ja")
+    old = scene.node("ja")
+    assert scene.slots(old) == {}
+    assert old.psql("SELECT to_regclass('only_here') IS NULL", database="shop") == "t"
+    left = [path.name for path in old.directory.iterdir() if path.name.startswith("main.")]
+    assert not [name for name in left if not name.startswith(("main.diverged-", "main.aside-"))]
+
+
+def test_a_primary_that_was_stopped_cleanly_rejoins_and_a_second_run_changes_nothing(
+    healthy: Scene,
+) -> None:
+    old = hand_over(healthy)
+    with healthy.unchanged():
+        planned = healthy.run("rejoin", dry_run=True)
+    assert planned.completed, planned.said
+    assert planned.plan is not None
+    text = planned.plan.markdown()
+    assert "only the node holds:** nothing" in text
+    assert "node rejoin" in text
+    assert "--force-rewind" not in text
+    assert "repmgr_slot_2" in text
+    done = healthy.run("rejoin")
+    assert done.completed, done.said
+    assert_back(healthy)
+    assert kept(old) == healthy.aside(old) == []
+    with healthy.unchanged():
+        again = healthy.run("rejoin")
+    assert (again.ended, again.changed) == ("completed", 0), again.said
+
+
+@pytest.mark.parametrize("crash", [False, True], ids=["stopped", "crashed"])
+def test_one_that_went_on_alone_is_rewound_and_what_it_held_is_kept(
+    healthy: Scene, crash: bool
+) -> None:
+    own = own_line(healthy.node("ja")).read_text()
+    old = hand_over(healthy, alone=ALONE, crash=crash)
+    with healthy.unchanged():
+        planned = rejoin(healthy, dry_run=True)
+    assert planned.plan is not None, planned.said
+    held = next(f.value for f in planned.plan.facts if f.name == "only the node holds")
+    assert held.startswith("2 commits, the first at"), held
+    done = rejoin(healthy)
+    assert done.completed, done.said
+    assert_back(healthy)
+    assert (old.data_directory / "postgresql.conf").read_text() == own
+    (there,) = kept(old)
+    assert commits(old, there) == 2
+    assert rejoin(healthy).changed == 0
+    discarded = healthy.run("discard-aside", node="ja", stamp=there.name.split("diverged-")[1])
+    assert discarded.completed, discarded.said
+    assert kept(old) == []
+
+
+def commits(node: PostgresNode, there: Path) -> int:
+    """Count the commits in the WAL that was kept, from the fork in its name on."""
+    start = there.name.rpartition("-")[2].replace("_", "/")
+    first = sorted((there / "pg_wal").glob("0" * 7 + "1*"))[0]
+    argv = [node.bin_directory / "pg_waldump", "-r", "Transaction", "-s", start, first]
+    return processes.run(argv, check=False).stdout.count("desc: COMMIT")
+
+
+def test_a_split_brain_is_refused_until_stopping_it_is_approved(healthy: Scene) -> None:
+    old, new = healthy.node("ja"), healthy.node("jb")
+    with split.cut_off(new):
+        old.psql(ALONE[0], database="shop")
+        split.promoted_by_hand(new)
+    with healthy.unchanged():
+        refused = rejoin(healthy)
+    assert refused.ended == "Refused"
+    assert "a split brain" in refused.said
+    assert "only ja holds: 1 commit" in refused.said
+    with healthy.unchanged():
+        assert rejoin(healthy, stop_writer=True, answer="refuse").ended == "RefusedByPerson"
+    done = rejoin(healthy, stop_writer=True)
+    assert done.completed, done.said
+    assert_back(healthy)
+    assert len(kept(old)) == 1
+
+
+def test_killed_again_and_again_it_finishes(healthy: Scene) -> None:
+    old = hand_over(healthy, alone=ALONE)
+    for point in KILLED:
+        killed = rejoin(healthy, at=point)
+        assert killed.ended == "killed", f"{point}: {killed.said}"
+    done = rejoin(healthy)
+    assert done.completed, done.said
+    assert_back(healthy)
+    assert len(kept(old)) == 1
+    assert healthy.aside(old) == []
+    assert rejoin(healthy).changed == 0
+
+
+def test_a_rewind_that_was_interrupted_is_no_data_directory_and_is_cloned(healthy: Scene) -> None:
+    old = hand_over(healthy, alone=ALONE)
+    own = own_line(old).read_text()
+    before = configuration(old).read_text()
+    begun = slow_rewind(old)
+    running = healthy.runner.start("rejoin", cluster=healthy.name, node="ja")
+    processes.until(begun.exists, "pg_rewind has begun", within=60)
+    os.kill(running.pid, signal.SIGKILL)
+    assert running.outcome().ended == "killed"
+    time.sleep(0.1)
+    assert_nothing_left(healthy, old)
+    configuration(old).write_text(before)
+    killed = rejoin(healthy, at=Point("5", 3))
+    assert killed.ended == "killed", killed.said
+    done = rejoin(healthy)
+    assert done.completed, done.said
+    assert_back(healthy)
+    assert (old.data_directory / "postgresql.conf").read_text() == own
+    assert len(kept(old)) == len(healthy.aside(old)) == 1
+
+
+def slow_rewind(node: PostgresNode) -> Path:
+    """Let repmgr on a node run a pg_rewind that stays at work for long; give what shows it."""
+    programs, begun = node.directory / "programs", node.directory / "log" / "rewind-begun"
+    programs.mkdir()
+    for path in node.bin_directory.iterdir():
+        (programs / path.name).symlink_to(path)
+    (programs / "pg_rewind").unlink()
+    real = node.bin_directory / "pg_rewind"
+    script = f'#!/bin/sh\n{real} "$@" --dry-run || exit 1\ntouch {begun}\nexec sleep 60\n'
+    (programs / "pg_rewind").write_text(script)
+    (programs / "pg_rewind").chmod(0o755)
+    file = configuration(node)
+    file.write_text(file.read_text().replace(str(node.bin_directory), str(programs)))
+    return begun
+
+
+def test_what_cannot_be_rewound_is_cloned_and_its_data_set_aside(healthy: Scene) -> None:
+    old = healthy.node("ja")
+    old.psql("ALTER SYSTEM SET wal_log_hints = off")
+    old.stop()
+    old.tool("pg_checksums", "--disable", "-D", old.data_directory)
+    old.start()
+    hand_over(healthy, alone=ALONE)
+    with healthy.unchanged():
+        refused = rejoin(healthy, method="rewind")
+    assert refused.ended == "Refused", refused.said
+    assert "cannot be rewound" in refused.said
+    ended = rejoin(healthy, at=Point("5", 4, signal=signal.SIGTERM))
+    assert ended.ended == "_Terminated", ended.said
+    assert_nothing_left(healthy, old)
+    assert healthy.aside(old) == []
+    done = rejoin(healthy)
+    assert done.completed, done.said
+    assert_back(healthy)
+    assert len(healthy.aside(old)) == 1
+
+
+def test_it_comes_up_only_as_a_standby(healthy: Scene) -> None:
+    old = hand_over(healthy)
+
+    def take_away() -> None:
+        (old.data_directory / "standby.signal").unlink()
+
+    ended = healthy.run_with("rejoin", Point("5"), take_away, node="ja")
+    assert ended.ended == "CheckFailed", ended.said
+    assert "standby.signal" in ended.said
+    assert healthy.writable() == ("jb",)
+    assert healthy.servers()["ja"] == []
+
+
+def test_what_cannot_return_is_refused_before_the_first_change(healthy: Scene) -> None:
+    with healthy.unchanged():
+        assert rejoin(healthy, node="jx").ended == "CheckFailed"
+        nobody = rejoin(healthy)
+    assert nobody.ended == "Unreachable"
+    assert "no node accepts writes" in nobody.said
+    old = hand_over(healthy)
+    split.forgotten(healthy.node("jb"), old)
+    with healthy.unchanged():
+        unknown = rejoin(healthy)
+    assert unknown.ended == "CheckFailed"
+    assert "repmgr on jb knows ja" in unknown.said
+    done = rejoin(healthy, method="clone")
+    assert done.completed, done.said
+    assert_back(healthy)

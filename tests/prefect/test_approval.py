@@ -1,0 +1,249 @@
+"""Approval through a real Prefect server: the run leaves its process, waits, and comes back."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.client.schemas.objects import StateType
+from prefect.states import AwaitingRetry
+
+from deployments.answers import answer, pending, waiting
+from deployments.reaper import reap
+from runbook.audit import read_trail
+from runbook.errors import Refused
+from tests.prefect import procedures
+from tests.prefect.conftest import ClusterMaker, Here, world_of
+from tests.prefect.room import Room
+
+
+@pytest.fixture
+def touch(client: SyncPrefectClient, cluster: ClusterMaker) -> Here:
+    """Give runs of the procedure that asks once."""
+    return Here(client, procedures.touch, cluster())
+
+
+def test_a_dry_run_ends_as_planned_and_changes_nothing(room: Room, touch: Here) -> None:
+    run = touch.create(dry_run=True)
+    state = touch.go(run)
+    assert (state.type, state.name) == (StateType.COMPLETED, "Planned")
+    assert state.message == "Dry run: 3 commands would change something."
+    assert world_of(room, touch.cluster) == set()
+    seen = touch.client.read_flow_run(run)
+    assert seen.name == f"touch {touch.cluster} dry run"
+    assert {"dry run", "planned"} <= set(seen.tags)
+
+
+def test_an_approved_run_completes_and_its_record_goes_on(room: Room, touch: Here) -> None:
+    run = touch.create(reason="ticket 7")
+    assert touch.go(run).name == "Suspended"
+    assert world_of(room, touch.cluster) == {"first"}
+    asked = waiting(run)
+    assert "Touch the others?" in asked.question
+    assert "### 2. Touch the second" in asked.question
+    assert asked.until is not None
+    assert asked.age_seconds < 60
+    assert asked.run in {one.run for one in pending()}
+
+    answer(run, "approve", approver="Ada", reason="ticket 7", confirm=touch.cluster)
+    state = touch.go(run)
+    assert state.is_completed(), state.message
+    assert world_of(room, touch.cluster) == {"first", "second", "third"}
+
+    events = read_trail(room.state / "audit" / f"{run}.jsonl")
+    names = [str(entry["event"]) for entry in events]
+    assert names.count("start") == 2
+    assert names.index("asked") < names.index("waiting") < names.index("answer")
+    assert names[-1] == "end"
+    said = next(entry for entry in events if entry["event"] == "answer")
+    assert said["approver"] == "Ada"
+    assert str(said["door"]).startswith(f"command line, {getpass.getuser()}@")
+
+
+def test_the_pages_of_a_run_tell_who_approved_where_the_time_went_and_where_the_proof_lies(
+    room: Room, touch: Here
+) -> None:
+    run = touch.create(reason="ticket 7")
+    touch.go(run)
+    assert "waiting for approval" in touch.client.read_flow_run(run).tags
+    assert not [key for key in pages(touch, run) if key.endswith(("-approval", "-result"))]
+    answer(run, "approve", approver="Ada", reason="ticket 7", confirm=touch.cluster)
+    state = touch.go(run)
+    assert f"pg-runbooks audit show {run}" in str(state.message)
+    seen = touch.client.read_flow_run(run)
+    assert seen.name == f"touch {touch.cluster}"
+    assert {"changed"} == set(seen.tags) & {"changed", "waiting for approval", "dry run"}
+
+    found = pages(touch, run)
+    about, approval = found[f"touch-{touch.cluster}-approval"]
+    assert about.startswith("approved by Ada at 2")
+    assert "| by | Ada |" in approval
+    assert f"| through | command line, {getpass.getuser()}@" in approval
+    assert "| reason | ticket 7 |" in approval
+    about, result = found[f"touch-{touch.cluster}-result"]
+    assert about == "2 changes made"
+    for wanted in (approval, "| 2 | Touch the second | 0.", f"pg-runbooks audit show {run}"):
+        assert wanted in result
+    assert str(room.state / "audit" / f"{run}.jsonl") in result
+
+
+def pages(here: Here, run: UUID) -> dict[str, tuple[str, str]]:
+    """Give description and text of each Markdown page of a run, by key; the newest of each."""
+    wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run]))
+    found = here.client.read_artifacts(artifact_filter=wanted)
+    ordered = sorted(found, key=lambda page: str(page.created))
+    return {str(page.key): (str(page.description), str(page.data)) for page in ordered}
+
+
+def test_a_plan_is_kept_once_however_often_it_is_replayed(touch: Here) -> None:
+    run = touch.create()
+    touch.go(run)
+    answer(run, "approve", confirm=touch.cluster)
+    touch.go(run)
+    wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run]))
+    pages = touch.client.read_artifacts(artifact_filter=wanted)
+    about = [page.description for page in pages]
+    assert len(about) == len(set(about))
+    assert [page.key for page in pages if page.key and page.key.endswith("-result")]
+
+
+def test_longer_work_shows_how_far_it_is(client: SyncPrefectClient, cluster: ClusterMaker) -> None:
+    carry = Here(client, procedures.carry, cluster())
+    run = carry.create()
+    assert carry.go(run).is_completed()
+    wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run]))
+    pages = client.read_artifacts(artifact_filter=wanted)
+    (page,) = [page for page in pages if page.type == "progress"]
+    assert page.data == 100.0
+    assert page.key == f"carry-{carry.cluster}-carry-bytes"
+    assert str(page.description).startswith("carry bytes: 29 kB of 29 kB, ")
+
+
+def test_a_refused_run_ends_as_cancelled(room: Room, touch: Here) -> None:
+    run = touch.create()
+    touch.go(run)
+    answer(run, "refuse", approver="Grace", reason="not tonight")
+    state = touch.go(run)
+    assert state.type == StateType.CANCELLED
+    assert "refused by Grace" in str(state.message)
+    about, approval = pages(touch, run)[f"touch-{touch.cluster}-approval"]
+    assert about.startswith("refused by Grace at 2")
+    assert "| reason | not tonight |" in approval
+    assert "not tonight" in str(state.message)
+    assert world_of(room, touch.cluster) == {"first"}
+    assert "refused" in touch.client.read_flow_run(run).tags
+
+
+def test_a_mistyped_name_is_not_accepted_and_the_run_goes_on_waiting(touch: Here) -> None:
+    run = touch.create()
+    touch.go(run)
+    with pytest.raises(Refused, match="not accepted"):
+        answer(run, "approve", confirm="shopp")
+    with pytest.raises(Refused, match="not accepted"):
+        answer(run, "approve", approver="x", confirm=touch.cluster)
+    with pytest.raises(Refused, match="not accepted"):
+        answer(run, "approve", confirm="")
+    assert waiting(run).run == run
+    answer(run, "approve", approver="Ada", confirm=touch.cluster)
+    assert touch.go(run).is_completed()
+
+
+def test_nobody_answering_in_time_takes_back_what_was_prepared_and_ends_as_cancelled(
+    room: Room, client: SyncPrefectClient, cluster: ClusterMaker
+) -> None:
+    prepare = Here(client, procedures.prepare, cluster(timedelta(minutes=10)))
+    run = prepare.create()
+    prepare.go(run)
+    assert world_of(room, prepare.cluster) == {"prepared"}
+    now = datetime.now(UTC)
+    assert str(run) not in {one.run for one in reap(room.state, now=now + timedelta(minutes=9))}
+    assert waiting(run).run == run
+    assert str(run) in {one.run for one in reap(room.state, now=now + timedelta(minutes=11))}
+    with pytest.raises(Refused, match="does not wait"):
+        answer(run, "approve", confirm=prepare.cluster)
+    state = prepare.go(run)
+    assert (state.type, state.name) == (StateType.CANCELLED, "Cancelled")
+    assert "nobody answered in time" in str(state.message)
+    assert "not answered" in client.read_flow_run(run).tags
+    assert world_of(room, prepare.cluster) == set()
+
+
+def test_an_answer_after_the_deadline_is_too_late_even_without_a_reaper(
+    room: Room, client: SyncPrefectClient, cluster: ClusterMaker
+) -> None:
+    touch = Here(client, procedures.touch, cluster(timedelta(seconds=0)))
+    run = touch.create()
+    touch.go(run)
+    answer(run, "approve", confirm=touch.cluster)
+    state = touch.go(run)
+    assert state.type == StateType.CANCELLED
+    assert "too late" in str(state.message)
+    assert world_of(room, touch.cluster) == {"first"}
+
+
+def test_a_retry_of_a_failed_run_asks_again_and_completes(room: Room, touch: Here) -> None:
+    (room.state / "world" / touch.cluster).mkdir(parents=True)
+    broken = room.state / "world" / touch.cluster / "broken"
+    broken.touch()
+    run = touch.create()
+    touch.go(run)
+    answer(run, "approve", confirm=touch.cluster)
+    state = touch.go(run)
+    assert state.type == StateType.FAILED
+    assert str(state.message).startswith("ERROR:  touch step 2: not so: the disk is whole")
+    assert "HINT:   Mend it." in str(state.message)
+
+    broken.unlink()
+    touch.client.set_flow_run_state(run, AwaitingRetry())
+    assert touch.go(run).name == "Suspended"
+    assert "third is there" in waiting(run).question
+    answer(run, "approve", confirm=touch.cluster)
+    state = touch.go(run)
+    assert state.is_completed(), state.message
+
+
+def test_a_world_that_changed_meanwhile_is_asked_about_again(room: Room, touch: Here) -> None:
+    run = touch.create()
+    touch.go(run)
+    (room.state / "world" / touch.cluster / "second").touch()
+    answer(run, "approve", confirm=touch.cluster)
+    assert touch.go(run).name == "Suspended"
+    answer(run, "approve", confirm=touch.cluster)
+    assert touch.go(run).is_completed()
+
+
+def test_a_run_with_nothing_to_do_says_so_and_asks_nobody(room: Room, touch: Here) -> None:
+    folder = room.state / "world" / touch.cluster
+    folder.mkdir(parents=True)
+    for name in ("first", "second", "third"):
+        (folder / name).touch()
+    state = touch.go(touch.create())
+    assert state.is_completed()
+    assert state.message == "Nothing to do: everything was already so."
+
+
+def test_a_run_that_did_less_than_its_name_says_ends_with_that(
+    room: Room, client: SyncPrefectClient, cluster: ClusterMaker
+) -> None:
+    short = Here(client, procedures.fall_short, cluster())
+    for text in ("1 changes were made.", "Nothing to do: everything was already so."):
+        run = short.create()
+        state = short.go(run)
+        assert state.is_completed()
+        assert str(state.message).startswith(f"APART: the first alone. {text}")
+        assert "apart" in short.client.read_flow_run(run).tags
+    assert world_of(room, short.cluster) == {"first"}
+
+
+def test_the_settings_can_let_a_runbook_go_without_asking(
+    room: Room, client: SyncPrefectClient, cluster: ClusterMaker
+) -> None:
+    touch = Here(client, procedures.touch, cluster(without=("touch",)))
+    run = touch.create()
+    assert touch.go(run).is_completed()
+    events = read_trail(room.state / "audit" / f"{run}.jsonl")
+    assert "the settings" in {entry.get("approver") for entry in events}

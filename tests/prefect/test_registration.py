@@ -1,0 +1,140 @@
+"""Deployments: one for each runbook and cluster, left alone when nothing has changed."""
+
+from __future__ import annotations
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import ConcurrencyLimitStrategy
+from prefect.utilities.callables import parameter_schema
+
+from blocks.load import load_cluster
+from blocks.save import save
+from deployments.prefect_yaml import PATH, example
+from deployments.register import discover, flow_of, plots, register
+from deployments.settings import POOL
+from runbook.components.settings import ComponentBackups
+from runbook.inventory import Inventory
+from runbook.platform.settings import Platform
+
+PACKAGES = ("tests.prefect.procedures",)
+
+
+def test_a_deployment_says_what_a_person_needs_to_know(
+    client: SyncPrefectClient, deployed: str
+) -> None:
+    name = deployed
+    tick = client.read_deployment_by_name(f"tick/{name}")
+    touch = client.read_deployment_by_name(f"touch/{name}")
+    assert tick.entrypoint == "tests.prefect.procedures:tick"
+    assert touch.parameters == {"cluster": name}
+    assert touch.tags == [POOL, "touch", f"cluster {name}"]
+    assert "Touch three files" in str(touch.description)
+    assert touch.parameter_openapi_schema["properties"]["dry_run"]["default"] is True
+    assert touch.schedules == []
+    assert (tick.work_pool_name, touch.work_pool_name) == (POOL, POOL)
+    strategies = [one.concurrency_options.collision_strategy for one in (tick, touch)]
+    assert strategies == [ConcurrencyLimitStrategy.CANCEL_NEW, ConcurrencyLimitStrategy.ENQUEUE]
+    assert [one.global_concurrency_limit.limit for one in (tick, touch)] == [1, 1]
+
+
+def test_registering_again_leaves_a_switched_off_schedule_off(
+    client: SyncPrefectClient, deployed: str
+) -> None:
+    name = deployed
+    deployment = client.read_deployment_by_name(f"tick/{name}")
+    client.update_deployment_schedule(deployment.id, deployment.schedules[0].id, active=False)
+    verbs = {one.name: one.verb for one in register("Europe/Berlin", PACKAGES, [name])}
+    assert verbs[f"tick/{name}"] == "unchanged"
+    verbs = {one.name: one.verb for one in register("Europe/Rome", PACKAGES, [name])}
+    assert verbs[f"tick/{name}"] == "updated"
+    schedules = client.read_deployment_by_name(f"tick/{name}").schedules
+    assert [(one.slug, one.active, one.schedule.timezone) for one in schedules] == [
+        ("nightly", False, "Europe/Rome")
+    ]
+
+
+def test_every_runbook_is_found() -> None:
+    found = discover()
+    assert {"base-backup", "instance-restore"} <= set(found)
+    assert found["base-backup"].scheduled
+
+
+def test_a_single_instance_is_offered_what_its_settings_allow_and_keeps_what_it_had(
+    client: SyncPrefectClient, deployed: str
+) -> None:
+    flows, name = ("flows.physical", "flows.replication", "flows.platform"), deployed
+    offered = {one.name.partition("/")[0] for one in register("UTC", flows, [name])}
+    assert {"base-backup", "instance-restore"} <= offered
+    assert not {"promotion", "cluster-restore", "component-backup", "job-import"} & offered
+    shop, groups = load_cluster(name), ComponentBackups(databases=("auditlog",))
+    save(Inventory(clusters=(shop.model_copy(update={"components": groups}),)))
+    made = {one.name: one.verb for one in register("UTC", flows, [name])}
+    assert made[f"component-backup/{name}"] == "created"
+    assert made[f"base-backup/{name}"] == "unchanged"
+    assert nights(client, f"component-backup/{name}") == ["nightly"]
+    save(Inventory(clusters=(shop,)))
+    made = {one.name: one.verb for one in register("UTC", flows, [name])}
+    assert made[f"component-backup/{name}"] == "updated"
+    assert nights(client, f"component-backup/{name}") == []
+
+
+def test_a_platform_takes_no_night_from_its_parts_and_a_switch_stays_as_it_is(
+    client: SyncPrefectClient, deployed: str
+) -> None:
+    flows, name = ("flows.platform",), deployed
+    shop, groups = load_cluster(name), ComponentBackups(databases=("auditlog",))
+    alone = shop.model_copy(update={"components": groups})
+    whole = alone.model_copy(update={"platform": Platform()})
+    for settings, platform in ((alone, None), (whole, ["nightly"]), (alone, [])):
+        save(Inventory(clusters=(settings,)))
+        made = {one.name for one in register("UTC", flows, [name])}
+        part = client.read_deployment_by_name(f"component-backup/{name}")
+        assert [one.slug for one in part.schedules] == ["nightly"]
+        assert (f"platform-backup/{name}" in made) is (platform is not None)
+        if platform is None:
+            client.update_deployment_schedule(part.id, part.schedules[0].id, active=False)
+            continue
+        assert nights(client, f"platform-backup/{name}") == platform
+        assert [one.active for one in part.schedules] == [False]
+
+
+def nights(client: SyncPrefectClient, deployment: str) -> list[str | None]:
+    return [one.slug for one in client.read_deployment_by_name(deployment).schedules]
+
+
+def test_what_needs_a_setting_has_no_nights_where_it_is_missing() -> None:
+    found = discover()
+    lacking = {plot.name: plot for plot in plots(["shop"], found.values(), "UTC")}
+    having = {plot.name: plot for plot in plots(["shop"], found.values(), "UTC", has_logical)}
+    assert not lacking["logical-backup/shop"].scheduled
+    assert having["logical-backup/shop"].scheduled
+    assert lacking["base-backup/shop"].scheduled
+    assert having["base-backup/shop"].cron != having["logical-backup/shop"].cron
+
+
+def has_logical(cluster: str, setting: str) -> bool:
+    return (cluster, setting) == ("shop", "logical")
+
+
+def test_the_night_of_a_platform_comes_before_those_of_its_parts() -> None:
+    found = discover().values()
+    (platform,) = [each for each in found if each.name == "platform-backup"]
+    parts = [each for each in found if each.part_of == platform.name]
+    assert len(parts) == 6
+    assert all(each.scheduled and each.hour > platform.hour for each in parts)
+
+
+def test_a_run_takes_what_its_form_gives() -> None:
+    for plot in plots(["shop"], discover().values(), "UTC"):
+        flow = flow_of(plot.entrypoint)
+        fields = parameter_schema(flow).properties
+        given = {name: about.get("default", "any") for name, about in fields.items()}
+        assert flow.validate_parameters(given) == given
+
+
+def test_the_form_of_a_choice_is_a_list_of_its_values() -> None:
+    timeline = parameter_schema(flow_of("flows.physical.instance_restore:instance_restore"))
+    assert timeline.properties["timeline"]["enum"] == ["fork", "keep"]
+
+
+def test_prefect_yaml_says_what_register_does() -> None:
+    assert PATH.read_text() == example(), "write it again: python -m deployments.prefect_yaml"

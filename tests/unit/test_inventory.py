@@ -1,0 +1,127 @@
+"""Inventory files: checked as a whole, secrets by reference only."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from runbook.errors import SettingsError
+from runbook.inventory import read_inventory
+
+GOOD = """
+stores:
+  nightly:
+    location: {kind: s3, bucket: backups}
+    key_id: AKIA
+    secret: {env: TEST_STORE_SECRET}
+clusters:
+  shop:
+    nodes: [{name: db1, host: {name: db1, way: {kind: ssh, address: 192.0.2.1}}}]
+    backups: {store: nightly}
+"""
+
+CHECKED = """backups: {store: nightly}
+    health: [{name: a, url: "http://h/", headers: {X-Token: "{secret:portal}"}}]"""
+OPEN = """backups: {store: nightly}
+    health_secrets: {portal: open-text}"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "inventory.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_platform_names_clusters_of_the_file_and_shares_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_STORE_SECRET", "x")
+    one = GOOD[GOOD.index("    nodes:") :]
+
+    def platforms(*others: str) -> str:
+        made = [
+            f"  c{at}:\n{one}    platform: {{clusters: [{each}]}}\n"
+            for at, each in enumerate(others)
+        ]
+        return GOOD + "".join(made)
+
+    whole = read_inventory(written(tmp_path, platforms("shop", "")))
+    assert whole.cluster("c0").platform is not None
+    with pytest.raises(SettingsError, match="in two platforms"):
+        read_inventory(written(tmp_path, platforms("shop", "shop")))
+    with pytest.raises(SettingsError, match="nowhere"):
+        read_inventory(written(tmp_path, platforms("nowhere")))
+
+
+def test_a_secret_is_read_from_the_environment_and_never_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_STORE_SECRET", "marker-secret")
+    inventory = read_inventory(written(tmp_path, GOOD))
+    assert inventory.store("nightly").secret.get_secret_value() == "marker-secret"
+    assert "marker-secret" not in repr(inventory)
+    assert inventory.cluster("shop").folder == "shop"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("{env: TEST_STORE_SECRET}", "open-text", "must be a reference"),
+        ("{env: TEST_STORE_SECRET}", "{env: NOT_SET_ANYWHERE}", "NOT_SET_ANYWHERE"),
+        ("{env: TEST_STORE_SECRET}", "{file: /nowhere/secret}", "/nowhere/secret"),
+        ("store: nightly", "store: weekly", "unknown store 'weekly'"),
+        ("stores:", "shops:", "unknown keys"),
+        ("kind: ssh", "kind: telnet", "clusters.0.nodes.0.host.way"),
+        ("bucket: backups", "bucket: ''", "bucket"),
+        ("name: db1, host", "nam: db1, host", "clusters.0.nodes.0"),
+        ("backups: {store: nightly}", CHECKED, "not in health_secrets"),
+        ("backups: {store: nightly}", OPEN, "health_secrets.portal must be a reference"),
+    ],
+)
+def test_what_cannot_be_used_is_named_with_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, said: str
+) -> None:
+    monkeypatch.setenv("TEST_STORE_SECRET", "x")
+    assert old in GOOD
+    with pytest.raises(SettingsError) as refused:
+        read_inventory(written(tmp_path, GOOD.replace(old, new)))
+    assert said in str(refused.value)
+
+
+def test_two_clusters_may_not_keep_backups_in_the_same_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_STORE_SECRET", "x")
+    second = """
+  other:
+    nodes: [{name: db2, host: {name: db2}}]
+    backups: {store: nightly, folder: shop}
+"""
+    with pytest.raises(SettingsError, match="keep backups in the same folder"):
+        read_inventory(written(tmp_path, GOOD + second))
+
+
+def test_unknown_names_tell_the_known_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_STORE_SECRET", "x")
+    inventory = read_inventory(written(tmp_path, GOOD))
+    with pytest.raises(SettingsError, match="known: shop"):
+        inventory.cluster("shpo")
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((Path(__file__).parents[2] / "deployments" / "inventories").glob("*.yaml")),
+    ids=lambda path: path.stem,
+)
+def test_the_examples_can_be_used(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = path.read_text()
+    for name in re.findall(r"\{env: (\w+)\}", text):
+        monkeypatch.setenv(name, "x")
+    secret = tmp_path / "secret"
+    secret.write_text("JBSWY3DPEHPK3PXP")
+    text = re.sub(r"\{file: [^}]+\}", f"{{file: {secret}}}", text)
+    assert read_inventory(written(tmp_path, text)).clusters
