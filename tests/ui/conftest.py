@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,18 @@ import pytest
 
 from tests.ui.desk import Desk, desk
 from tests.ui.scene import SHOP, Scene, scene
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell in the report of a failed test what the browser showed."""
+    report = yield
+    shown = getattr(item, "funcargs", {}).get("browser")
+    if report.when == "call" and report.failed and isinstance(shown, Desk):
+        report.sections.append(("page in the browser", shown.told()))
+    return report
 
 
 @pytest.fixture(scope="package")

@@ -35,13 +35,18 @@ class Desk:
         self.page.goto(f"{self.address}{path}")
 
     def open_deployment(self, runbook: str) -> None:
-        """Search a runbook of the shop in the list of the deployments, and open it."""
+        """Search a runbook of the shop in the list of the deployments, and open it.
+
+        The UI writes a search into the address a second after the last key, and forgets a click
+        of that moment: the list is waited for.
+        """
         self.open("/deployments")
         self.page.get_by_placeholder("Search deployments").fill(runbook)
+        self.page.wait_for_url(f"**/deployments?*={runbook}")
         of_runbook = self.page.get_by_role("link", name=runbook, exact=True)
         row = self.page.get_by_role("row").filter(has=of_runbook)
         row.get_by_role("link", name=SHOP).click()
-        expect(self.page.get_by_role("link", name=runbook, exact=True).first).to_be_visible()
+        self.page.wait_for_url("**/deployments/deployment/*")
 
     def open_run_form(self) -> None:
         """Open the form of a custom run of the deployment at hand."""
@@ -117,6 +122,10 @@ class Desk:
         pages = self.open_tab("Artifacts").get_by_role("link")
         pages.filter(has_text=key).filter(has_text=about).first.click()
         expect(self.page.get_by_role("button", name="Show raw data")).to_be_visible()
+
+    def told(self) -> str:
+        """Give the address of the page at hand and what is written on it."""
+        return f"{self.page.url}\n{self.page.inner_text('body')}"
 
     def keep(self, name: str, top: Locator | None = None) -> None:
         """Keep a picture of the page at hand, when it has come to rest, from `top` on."""
