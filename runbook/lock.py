@@ -10,6 +10,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,6 +21,8 @@ from runbook.watch import log
 # One for each name of a host: two names of one machine must not keep a run out of its own way.
 _NODE_LOCK = "/tmp/pg-runbooks-{cluster}-{host}.lock"  # noqa: S108 - a name, never its contents
 
+_PATIENCE_SECONDS = 5.0
+
 # Holds the lock while stdin is open: the worker's death closes it, and the kernel frees the lock.
 # Opened for reading only: in /tmp the kernel refuses to create over a file of another user.
 # Where the network forgot the connection, a session of this worker still holds the lock: no run of
@@ -27,7 +30,7 @@ _NODE_LOCK = "/tmp/pg-runbooks-{cluster}-{host}.lock"  # noqa: S108 - a name, ne
 _HOLD = """umask 022; ended=
 [ -e "$1" ] || : >>"$1" || exit 2
 exec 9<"$1" || exit 2
-flock -w 5 9 || {
+flock -w "$3" 9 || {
   [ "$2" ] && for each in /proc/[0-9]*/fd/9; do
     pid=${each#/proc/} pid=${pid%%/*}
     [ "$each" -ef "$1" ] && grep -qzxF "PG_RUNBOOKS_WORKER=$2" "/proc/$pid/environ" &&
@@ -45,27 +48,35 @@ _KNOWN = """for each in /tmp/pg-runbooks-"$1"-*.lock; do [ ! -e "$each" ] || ech
 
 @contextmanager
 def only_run(
-    folder: Path, cluster: str, hosts: Sequence[Host], *, holder: str, former: Sequence[Host] = ()
+    folder: Path,
+    cluster: str,
+    hosts: Sequence[Host],
+    *,
+    holder: str,
+    former: Sequence[Host] = (),
+    patience: float = _PATIENCE_SECONDS,
 ) -> Iterator[None]:
     """Hold the cluster for this run, on this worker and on every reachable host of it.
 
-    The lock on the hosts keeps workers on other machines out. Refused at once when it is held;
+    The lock on the hosts keeps workers on other machines out. Refused when it is held;
     a host that does not answer cannot be locked and is told, because it may be the disaster.
     `former` hosts are those that the cluster leaves: a worker with an older inventory may be at
     work there, by another name of the host. Only such a one hinders, and nothing else of them.
+    A lock on a host is waited for `patience` seconds: its holder may be about to end.
     """
     with ExitStack() as held:
         held.enter_context(_worker_lock(folder, cluster, holder))
+        lock = partial(_host_lock, cluster=cluster, patience=patience)
         worker, own = _identity(folder), [host_lock_path(host, cluster) for host in hosts]
         for host, path in zip(hosts, own, strict=True):
-            held.enter_context(_host_lock(host, path, cluster, worker))
+            held.enter_context(lock(host, path, worker=worker))
         for host in former:
             exact = host_lock_path(host, cluster)
             for path in _known_on(host, cluster):
                 if path not in own:
                     # Any other may be that of a cluster whose name goes on: its run lives.
                     whose = worker if path == exact else ""
-                    _hold_if_it_can_be(held, _host_lock(host, path, cluster, whose))
+                    _hold_if_it_can_be(held, lock(host, path, worker=whose))
         yield
 
 
@@ -128,8 +139,10 @@ def _hold_if_it_can_be(held: ExitStack, lock: AbstractContextManager[None]) -> N
 
 
 @contextmanager
-def _host_lock(host: Host, path: str, cluster: str, worker: str) -> Iterator[None]:
-    hold = Command(("sh", "-c", _HOLD, "hold", path, worker))
+def _host_lock(
+    host: Host, path: str, *, cluster: str, worker: str, patience: float
+) -> Iterator[None]:
+    hold = Command(("sh", "-c", _HOLD, "hold", path, worker, f"{patience:g}"))
     with ExitStack() as stack:
         try:
             process = stack.enter_context(host.running(hold))

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -18,6 +19,8 @@ from runbook.hosts import Host, Ssh
 from runbook.lock import _HOLD, holder_of, host_lock_path, only_run
 
 HERE = Host(name="here")
+PATIENCE = 0.2
+"""For holders that do not end, in seconds: a second chance would change nothing."""
 
 HOLDER = """
 import sys, time
@@ -38,7 +41,7 @@ def cluster() -> object:
 
 
 def take(folder: Path, cluster: str) -> None:
-    with only_run(folder, cluster, [HERE], holder="b"):
+    with only_run(folder, cluster, [HERE], holder="b", patience=PATIENCE):
         return
 
 
@@ -87,7 +90,7 @@ def test_the_run_of_a_cluster_whose_name_goes_on_is_never_ended(
 
 
 def test_who_has_no_name_ends_nobody_without_one(cluster: str) -> None:
-    argv = ["sh", "-c", _HOLD, "hold", host_lock_path(HERE, cluster), ""]
+    argv = ["sh", "-c", _HOLD, "hold", host_lock_path(HERE, cluster), "", str(PATIENCE)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == b"held\n"
@@ -109,8 +112,21 @@ def test_a_host_that_the_cluster_leaves_hinders_nobody_when_it_cannot_be_locked(
 
 
 def take_over(folder: Path, cluster: str, hosts: list[Host], former: list[Host]) -> None:
-    with only_run(folder, cluster, hosts, holder="b", former=former):
+    with only_run(folder, cluster, hosts, holder="b", former=former, patience=PATIENCE):
         return
+
+
+def test_a_lock_that_is_freed_a_moment_later_is_waited_for(tmp_path: Path, cluster: str) -> None:
+    argv = ["sh", "-c", _HOLD, "hold", host_lock_path(HERE, cluster), "", str(PATIENCE)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
+        assert first.stdin is not None
+        assert first.stdout is not None
+        assert first.stdout.readline() == b"held\n"
+        end = threading.Timer(2 * PATIENCE, first.stdin.close)
+        end.start()
+        with only_run(tmp_path, cluster, [HERE], holder="b"):
+            end.join()
+        assert first.wait(10) == 0
 
 
 def test_the_locks_of_a_killed_holder_are_free_at_once(tmp_path: Path, cluster: str) -> None:
@@ -147,7 +163,7 @@ def test_a_session_that_outlived_its_run_is_ended_by_its_own_worker_alone(
     take(tmp_path / "one", cluster)
     path = host_lock_path(HERE, cluster)
     worker = f"{socket.gethostname()}-{(tmp_path / 'one' / 'worker.id').read_text()}"
-    argv = ["sh", "-c", _HOLD, "hold", path, worker]
+    argv = ["sh", "-c", _HOLD, "hold", path, worker, str(PATIENCE)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as left:
         assert left.stdout is not None
         assert left.stdout.readline() == b"held\n"
