@@ -9,7 +9,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runbook.errors import Damaged
@@ -68,12 +68,20 @@ def test_an_archive_that_is_cut_anywhere_is_refused(at: int) -> None:
 
 
 @given(st.integers(min_value=10, max_value=len(WHOLE) - 1), st.integers(min_value=1, max_value=255))
+@example(at=len(WHOLE) - 9, by=0x80)
 @settings(deadline=None)
-def test_a_byte_that_has_changed_after_the_head_is_found(at: int, by: int) -> None:
+def test_a_byte_that_has_changed_after_the_head_is_found_or_changes_nothing(
+    at: int, by: int
+) -> None:
+    """gzip leaves bits that nobody reads: those that fill up the last byte before its sums."""
     changed = bytearray(WHOLE)
     changed[at] ^= by
-    with pytest.raises(Damaged):
-        read(bytes(changed))
+    try:
+        contents = read(bytes(changed))
+    except Damaged:
+        return
+    assert gzip.decompress(changed) == gzip.decompress(WHOLE)
+    assert contents.members == read(WHOLE).members
 
 
 @given(st.integers(min_value=0, max_value=len(gzip.decompress(WHOLE)) - 1))
