@@ -7,7 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from deployments.cli.app import app
 from deployments.cli.runbooks import headlines, load, modules
 from tests.cli.shop import COMMAND, REPOSITORY
 
@@ -55,16 +57,22 @@ def test_every_parameter_of_a_runbook_is_an_option_with_help(name: str) -> None:
     assert all(helps(body).values())
 
 
+def said_here(*arguments: str) -> Result:
+    """Ask the command line in this process, which has the runbooks loaded."""
+    wide = {"COLUMNS": "200", "TERM": "dumb"}
+    return CliRunner().invoke(app, arguments, env=wide, catch_exceptions=False)
+
+
 def test_the_help_of_a_runbook_shows_its_own_options() -> None:
-    text = said("run", "instance-restore", "--help").stdout
+    text = said_here("run", "instance-restore", "--help").stdout
     for part in ("--tablespace-map", "Id of the backup, or latest.", "--approve-by", "--go"):
         assert part in text
     assert "--dry-run" not in text
 
 
 def test_a_plan_cannot_be_told_to_act() -> None:
-    done = said("plan", "base-backup", "--cluster", "any", "--go")
-    assert done.returncode == 2
+    done = said_here("plan", "base-backup", "--cluster", "any", "--go")
+    assert done.exit_code == 2
     assert "--go" in done.stderr
 
 
