@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO, Protocol
 
@@ -45,6 +46,23 @@ class Process(Protocol):
 
     def kill(self) -> None:
         """End the command and everything it started; harmless when it has ended."""
+
+
+def gathered(process: Process, size: int) -> Iterator[bytes]:
+    """Give standard output in pieces of at least `size` bytes; only the last may be smaller.
+
+    For what writes little at a time, as pg_dump does with 4 KiB: a piece costs whoever hands it on
+    about the same, whatever its size.
+    """
+    pieces, length = [], 0
+    while piece := process.read():
+        pieces.append(piece)
+        length += len(piece)
+        if length >= size:
+            yield b"".join(pieces)
+            pieces, length = [], 0
+    if pieces:
+        yield b"".join(pieces)
 
 
 class _Tail:

@@ -14,6 +14,7 @@ from runbook.actions import Action, Work
 from runbook.cluster import Cluster
 from runbook.errors import RunbookError
 from runbook.hosts import Command
+from runbook.hosts.process import gathered
 from runbook.logical.catalogue import DumpCatalogue
 from runbook.logical.metadata import LogicalMetadata
 from runbook.logical.names import BackupName, new_name
@@ -27,6 +28,7 @@ from runbook.tools import pg_dumpall
 from runbook.units import readable_bytes, readable_seconds
 from runbook.watch import log
 
+_PIECE = 512 << 10
 _SHOWN = "$(date +%s%3N)"
 _CIPHERS = {
     "openssl": "openssl enc -aes256 -md md5 -pass pass:***",
@@ -110,7 +112,7 @@ class LogicalDump:
         command = self._command(str(name))
         size = 0
         with Lane("dump") as lane, self.node.console.running(command) as process:
-            while piece := process.read():
+            for piece in gathered(process, _PIECE):
                 lane.give(partial(writer.feed, piece))
                 size += len(piece)
                 run.progress(title, size, self.expected)

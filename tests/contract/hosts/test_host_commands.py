@@ -12,6 +12,7 @@ import pytest
 
 from runbook.errors import CommandFailed, Unreachable
 from runbook.hosts import Command, Host
+from runbook.hosts.process import gathered
 from tests.contract.hosts.scene import sh
 
 pytestmark = pytest.mark.lab
@@ -114,3 +115,14 @@ def test_bytes_arrive_unchanged_both_ways(host: Host, size: int) -> None:
         sender.join()
         assert process.wait(60) == 0
     assert back == data
+
+
+def test_what_is_written_in_little_pieces_is_gathered(host: Host) -> None:
+    little = Command(("dd", "if=/dev/zero", f"bs={MIB // 256}", "count=513", "status=none"))
+    with host.running(little) as process:
+        pieces = list(gathered(process, MIB))
+        assert process.wait(60) == 0
+    assert b"".join(pieces) == bytes(2 * MIB + MIB // 256)
+    assert all(len(piece) >= MIB for piece in pieces[:-1])
+    with host.running(Command(("true",))) as process:
+        assert list(gathered(process, MIB)) == []
