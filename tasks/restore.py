@@ -90,6 +90,13 @@ def fits(node: Node, backup: Backup, catalogue: Catalogue, wishes: Wishes) -> Re
         beside=not seen.short_of,
         again=wishes.again,
     )
+    check(
+        "no interrupted run is putting it in place in another way",
+        lambda: not job.begun_otherwise(),
+        seen=job.begun_otherwise,
+        hint="Start again with the timeline and tablespace_map of that run, to bring it to its "
+        "end; then restore once more with again=true.",
+    )
     _tell(job, seen, wishes)
     return job
 
@@ -104,7 +111,7 @@ def make_ready(job: Restore) -> None:
                 holds=job.ready,
                 by=job.making_ready.actions,
             )
-        if not job.in_place():
+        if not job.in_place() and not job.clock.started_by():
             current().if_refused.append(job.making_ready.taken_back())
         return
     catalogue = job.making_ready.catalogue

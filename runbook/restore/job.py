@@ -74,7 +74,18 @@ class Restore:
 
     def ready(self) -> bool:
         """Tell whether the restored data is in place, or verified beside the living one."""
-        return self.in_place() or self.making_ready.is_marked()
+        return self.in_place() or (self.making_ready.is_marked() and self._is_complete())
+
+    def begun_otherwise(self) -> str:
+        """Tell how a run that has begun the outage meant this restore, where it meant another."""
+        if not self.clock.started_by():
+            return ""
+        for directory in (self.incoming, self.live):
+            mark = read_mark(self.node.host, directory, self.node.os_user)
+            mine = mark is not None and mark.backup == self.backup.id and mark.finished is None
+            if mark is not None and mine and not self.making_ready.is_as_wished(mark):
+                return f"timeline {mark.way}; {mark.places or 'no tablespaces'}"
+        return ""
 
     def put_in_place(self) -> tuple[Action, ...]:
         """Swap every place: old data aside, restored data in."""
@@ -122,6 +133,14 @@ class Restore:
         """Write into the mark that the cluster is in service again, and after how long."""
         line = f"write the end of the restore into {self.live}/{RESTORED}"
         return (Work(self.node.host.name, line, self._close),)
+
+    def _is_complete(self) -> bool:
+        """Tell whether no part was taken away since; in an outage, some are in place already."""
+        if self.clock.started_by():
+            return True
+        host, user = self.node.host, self.node.os_user
+        parts = (place.incoming(self.backup.id) for place in self.targets.tablespaces.values())
+        return all(host.holds("test", "-d", part, user=user) for part in parts)
 
     def _claim(self) -> str:
         host, user = self.node.host, self.node.os_user

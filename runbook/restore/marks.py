@@ -18,8 +18,9 @@ RESTORED = "pgsql_tmp_restored.json"
 class RestoreMark(BaseModel):
     """What was restored into a directory; `stamp` names the moment it was made ready.
 
-    `finished` is None until the cluster was proven to be in service again, `outage` the seconds
-    from the first stop to then, where both are known.
+    `way` tells what it was prepared for, `places` where its tablespaces go. `finished` is None
+    until the cluster was proven to be in service again, `outage` the seconds from the first stop
+    to then, where both are known.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -27,6 +28,8 @@ class RestoreMark(BaseModel):
     run_id: str
     verified: datetime
     stamp: str
+    way: str = ""
+    places: str = ""
     finished: datetime | None = None
     outage: float | None = None
 

@@ -42,6 +42,11 @@ class MakingReady:
         """Name the directory that the restored data is made ready in."""
         return self.targets.data.incoming(self.backup.id)
 
+    @property
+    def way(self) -> str:
+        """Name what the restored data is prepared for."""
+        return ("fork" if self.fork else "keep") + (", standbys follow" if self.replicating else "")
+
     def actions(self, *, remove_old: bool = False) -> tuple[Action, ...]:
         """Make the directory, stream and verify into it, prepare and mark it.
 
@@ -76,9 +81,13 @@ class MakingReady:
             raise
 
     def is_marked(self) -> bool:
-        """Tell whether the incoming directory stands whole and verified."""
+        """Tell whether the incoming directory stands whole and verified, as it is wished for."""
         mark = read_mark(self.node.host, self.incoming, self.node.os_user)
-        return mark is not None and mark.backup == self.backup.id
+        return mark is not None and mark.backup == self.backup.id and self.is_as_wished(mark)
+
+    def is_as_wished(self, mark: RestoreMark) -> bool:
+        """Tell whether a mark is of data that was prepared for the same way and places."""
+        return (mark.way, mark.places) == (self.way, str(self.targets))
 
     def _take_back(self) -> None:
         try:
@@ -123,6 +132,8 @@ class MakingReady:
             run_id=current().id,
             verified=datetime.now(UTC),
             stamp=new_stamp(),
+            way=self.way,
+            places=str(self.targets),
         )
         write_mark(self.node.host, self.incoming, self.node.os_user, mark)
         return f"{self.backup.id} is verified in {self.incoming}"

@@ -76,7 +76,10 @@ def survey(node: Node, backup: Backup, catalogue: Catalogue | None, tablespace_m
     spaces = {oid: look(host, place.live, user) for oid, place in places.items()}
     incoming = targets.data.incoming(backup.id)
     marks = (read_mark(host, directory, user) for directory in (incoming, targets.data.live))
-    begun = any(mark is not None and mark.backup == backup.id for mark in marks)
+    begun = any(
+        mark is not None and (mark.backup, mark.places) == (backup.id, str(targets))
+        for mark in marks
+    )
     running = _running(node)
     return Survey(
         data=data,

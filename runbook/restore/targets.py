@@ -16,6 +16,10 @@ class Targets:
     tablespaces: Mapping[int, Place]
     wal: Place | None = None
 
+    def __str__(self) -> str:
+        spaces = (f"tablespace {oid} in {place.live}" for oid, place in self.tablespaces.items())
+        return "; ".join(spaces)
+
     def places(self) -> tuple[Place, ...]:
         """Give all places; the data directory last, so that its mark means all of them."""
         wal = (self.wal,) if self.wal else ()
