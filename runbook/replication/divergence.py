@@ -17,7 +17,8 @@ class Divergence:
     """What a node's data directory holds that the primary does not.
 
     `fork` is where the primary's history went on without the node, None while both are on one
-    timeline; `end` where the node's WAL ends. The commits are those in between.
+    timeline; `end` where the node's WAL ends. The commits are those in between, unless the node
+    has no longer all of that WAL: then `gone` tells what is missing.
     """
 
     timeline: int
@@ -26,6 +27,7 @@ class Divergence:
     commits: int = 0
     first: str = ""
     last: str = ""
+    gone: str = ""
 
     @property
     def diverged(self) -> bool:
@@ -39,6 +41,8 @@ class Divergence:
             return f"nothing: its WAL ends at {self.end}, and the primary's history goes on there"
         size = readable_bytes(self.end - self.fork)
         where = f"{size} of WAL on timeline {self.timeline}, from {self.fork} to {self.end}"
+        if self.gone:
+            return f"COMMITS THAT NOBODY CAN COUNT ({where}; {self.gone})"
         if not self.commits:
             return f"no commit ({where})"
         number = "1 commit" if self.commits == 1 else f"{self.commits} commits"
@@ -65,6 +69,8 @@ def divergence(node: Node, primary: Node, seen: ControlData) -> Divergence:
     )
     counted, _, said = node.host.run(command).stdout.strip().partition("\n")
     number, first, last = counted.split("|")
+    if pg_waldump.GONE in said:
+        return Divergence(timeline, fork, reached, gone=said)
     ends = pg_waldump.ENDS.findall(said)
     if said and not ends:
         raise CommandFailed(

@@ -121,6 +121,6 @@ def way_of(control: ControlData, alone: Divergence, *, running: bool) -> Way:
     writes = running and not as_standby
     if clean and not alone.diverged and not writes:
         return Way.PLAIN
-    if not clean and alone.end < alone.fork:
+    if alone.gone or (not clean and alone.end < alone.fork):
         return Way.CLONE
     return Way.REWIND if control.rewindable else Way.CLONE

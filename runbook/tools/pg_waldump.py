@@ -13,12 +13,24 @@ from runbook.hosts import Command
 # Where the WAL ends, as pg_waldump says it.
 ENDS = re.compile(r"(?:record length at|record at|contrecord at|after) ([0-9A-F]+/[0-9A-F]+)")
 
+GONE = "is gone, and later WAL is there"
+"""What is said where the first file was removed or recycled: then nothing can be counted."""
+
 # One line: how many transactions were committed, when the first and the last; then what
 # pg_waldump says where the WAL ends, which it calls an error: WAL files end in the middle.
+# Without the first file the WAL ends before it, or the server has recycled it: later files tell.
 # Arguments: directory, first file, position, program.
 _COMMITS = """export LC_ALL=C
 directory=$1 first=$2 start=$3 program=$4
 written() { case $(head -c 2 "$1" 2>/dev/null | od -An -tx1) in ''|' 00 00') return 1;; esac; }
+if [ ! -e "$directory/$first" ]; then
+  for later in $(ls "$directory" | awk -v first="$first" 'length($0) == 24 && $0 "" > first "" &&
+    substr($0, 1, 8) == substr(first, 1, 8)'); do
+    if written "$directory/$later"; then
+      printf '0||\\n%s is gone, and later WAL is there\\n' "$first"; exit
+    fi
+  done
+fi
 if ! written "$directory/$first"; then printf '0||\\nno record after %s\\n' "$start"; exit; fi
 last=$first; passed=no
 for file in "$directory/${first%????????????????}"????????????????; do
@@ -39,7 +51,8 @@ awk '
 def commits(program: str, directory: str, first: str, start: str, *, user: str) -> Command:
     """Count the commits from a position in the WAL file `first` on.
 
-    The last line tells where the WAL ends; it is empty when it ends with its last file.
+    The last line tells where the WAL ends; it is empty when it ends with its last file, and says
+    GONE when the first file is no longer there.
 
     Ref.: PostgreSQL documentation, pg_waldump
     """

@@ -69,3 +69,17 @@ def test_a_reading_that_fails_is_told_and_not_taken_for_the_end(node: PostgresNo
     _, said = HERE.run(command).stdout.splitlines()
     assert "not found" in said
     assert not pg_waldump.ENDS.search(said)
+
+
+def test_wal_that_is_gone_is_told_and_not_taken_for_no_commits(node: PostgresNode) -> None:
+    node.psql("SELECT pg_switch_wal()")
+    start = node.psql("SELECT pg_current_wal_lsn()")
+    for _ in range(3):
+        node.psql("INSERT INTO notes VALUES (4)")
+        node.psql("SELECT pg_switch_wal()")
+    first = node.data_directory / "pg_wal" / control(node).wal_file(1, Lsn(start))
+    first.unlink()
+    _, said = counted(node, start)
+    assert first.name in said
+    assert pg_waldump.GONE in said
+    assert not pg_waldump.ENDS.search(said)

@@ -116,6 +116,31 @@ def test_one_that_went_on_alone_is_rewound_and_what_it_held_is_kept(
     assert kept(old) == []
 
 
+@pytest.mark.parametrize("crash", [False, True], ids=["stopped", "crashed"])
+def test_one_that_has_recycled_the_wal_since_the_fork_never_counts_as_holding_nothing(
+    healthy: Scene, crash: bool
+) -> None:
+    recycled = ("SELECT pg_switch_wal()", "UPDATE customers SET name = 'more'", "CHECKPOINT")
+    old = healthy.node("ja")
+    with split.cut_off(healthy.node("jb")):
+        in_use = "SELECT bool_or(active) FROM pg_replication_slots"
+        processes.until(lambda: old.psql(in_use) == "f", "the slot is not in use")
+        old.psql("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+        for statement in (*ALONE, *recycled, *recycled, *recycled):
+            old.psql(statement, database="shop")
+        trouble.kill(old) if crash else old.stop()
+        healthy.cluster.repmgr(healthy.node("jb"), "standby", "promote")
+    planned = rejoin(healthy, dry_run=True)
+    assert planned.plan is not None, planned.said
+    held = next(f.value for f in planned.plan.facts if f.name == "only the node holds")
+    assert held.startswith("COMMITS THAT NOBODY CAN COUNT"), held
+    done = rejoin(healthy)
+    assert done.completed, done.said
+    assert_back(healthy)
+    (aside,) = healthy.aside(old)
+    assert (aside / "global/pg_control").exists()
+
+
 def commits(node: PostgresNode, there: Path) -> int:
     """Count the commits in the WAL that was kept, from the fork in its name on."""
     start = there.name.rpartition("-")[2].replace("_", "/")
