@@ -32,8 +32,8 @@ demo: install ## lose a table and restore it; KEEP=yes leaves it running for the
 
 test: lint lab-install test-unit test-labs ## everything, on Debian 12 as root
 
-test-unit: install ## what needs neither root nor labs
-	$(BIN)/python -m pytest tests/unit tests/cli/test_help.py -n $(JOBS) --dist loadfile -q
+test-unit: install ## what needs neither root nor labs, on every processor
+	$(BIN)/python -m pytest tests/unit tests/cli/test_help.py -n logical --dist loadfile -q
 
 test-labs: install ## what needs the labs; JOBS of them side by side, each with labs of its own
 	$(BIN)/python -m pytest $(LABS) -n $(JOBS) --dist loadfile -q
