@@ -29,7 +29,10 @@ from runbook.stream.verify import BackupCheck
 
 
 def verify(archives: dict[str, bytes], raw: bytes, *, first: bool) -> BackupFacts:
-    manifest = Manifest.parse(raw)
+    return compared(archives, Manifest.parse(raw), first=first)
+
+
+def compared(archives: dict[str, bytes], manifest: Manifest, *, first: bool) -> BackupFacts:
     check = BackupCheck(manifest if first else None)
     for name, data in archives.items():
         reader = TarReader(name, check.archive(name))
@@ -55,11 +58,11 @@ def test_every_changed_byte_is_noticed_or_is_padding(
     small: SmallBackup, name: str, first: bool
 ) -> None:
     raw = small.archives[name]
-    whole = contents(raw)
+    whole, manifest = contents(raw), Manifest.parse(small.manifest)
     for at in range(len(raw)):
         changed = raw[:at] + bytes([raw[at] ^ 0x11]) + raw[at + 1 :]
         try:
-            verify(small.archives | {name: changed}, small.manifest, first=first)
+            compared(small.archives | {name: changed}, manifest, first=first)
         except (Damaged, Refused):
             continue
         assert contents(changed) == whole, f"byte {at} changed unnoticed"
