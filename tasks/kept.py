@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runbook import Need, ensure, fact, note
+from runbook import Need, check, ensure, fact, note
 from runbook.postgres import Node
 from runbook.restore.kept import Aside, asides, gone, newest
 from runbook.units import readable_bytes
@@ -25,7 +25,10 @@ def find(node: Node, stamp: str) -> Aside:
 def find_or_gone(node: Node, stamp: str) -> Aside:
     """Find the data that was set aside, or know that it is gone already."""
     if stamp in {aside.stamp for aside in asides(node)}:
-        return find(node, stamp)
+        found = find(node, stamp)
+        need = _not_needed(found)
+        check(need.text, need.holds, seen=need.seen, hint=need.hint)
+        return found
     note(f"nothing that was set aside at {stamp} is kept on {node}")
     return gone(node, stamp)
 
@@ -47,5 +50,15 @@ def discard(aside: Aside) -> None:
     ensure(
         f"what was set aside at {aside.stamp} is gone",
         holds=aside.is_gone,
+        needs=[_not_needed(aside)],
         by=aside.discard,
+    )
+
+
+def _not_needed(aside: Aside) -> Need:
+    return Need(
+        f"other data has taken the place of what was set aside at {aside.stamp}",
+        lambda: not aside.needed(),
+        seen=aside.needed,
+        hint="A restore or an undo was interrupted: start it again and let it finish first.",
     )

@@ -55,6 +55,14 @@ class Aside:
             return False
         return host.holds("test", "-e", f"{self.data.live}/PG_VERSION", user=user)
 
+    def needed(self) -> str:
+        """Tell why it may be the only copy, or the way back of a run under way; empty if not."""
+        host, user = self.node.host, self.node.os_user
+        if not host.holds("test", "-e", f"{self.data.live}/PG_VERSION", user=user):
+            return f"{self.data.live} holds no data now"
+        back = (self.stamp in kept(host, place, user)["undone"] for place in self.places)
+        return "it is half put back" if self.kind == "aside" and any(back) else ""
+
     def is_gone(self) -> bool:
         """Tell whether it has been removed."""
         user = self.node.os_user

@@ -175,6 +175,30 @@ def test_a_killed_undo_finishes(damaged: Scene, point: Point) -> None:
     assert damaged.run("instance-restore-undo").changed == 0
 
 
+@pytest.mark.parametrize("way", ["restore", "undo"])
+def test_what_a_killed_swap_needs_is_not_discarded(damaged: Scene, way: str) -> None:
+    before = shop.fingerprint(damaged.node)
+    if way == "restore":
+        assert damaged.restore(at=Point("5")).ended == "killed"
+        aside = damaged.live.with_name(f"{damaged.live.name}.aside-20260101000000")
+        damaged.live.rename(aside)  # as one that is killed between the two renames
+        stamp = "20260101000000"
+    else:
+        assert damaged.restore().completed
+        (aside,) = damaged.aside()
+        stamp = aside.name.rpartition("-")[2]
+        assert damaged.run("instance-restore-undo", at=Point("5", 2)).ended == "killed"
+    with damaged.unchanged():
+        refused = damaged.run("discard-aside", stamp=stamp)
+    assert refused.ended == "CheckFailed"
+    assert "interrupted" in refused.said
+    assert (aside / "global/pg_control").exists()
+    if way == "undo":
+        undone = damaged.run("instance-restore-undo")
+        assert undone.completed, undone.said
+        assert shop.fingerprint(damaged.node) == before
+
+
 def test_a_worker_on_the_node_itself_restores_without_ssh(damaged: Scene) -> None:
     damaged.local = True
     try:
