@@ -9,7 +9,14 @@ from functools import partial
 from runbook import Need, check, ensure, note
 from runbook.actions import Execute
 from runbook.apps import App
-from runbook.errors import CheckFailed, Refused, RunbookError
+from runbook.errors import (
+    CheckFailed,
+    CommandFailed,
+    HostUnreachable,
+    Refused,
+    RunbookError,
+    Unreachable,
+)
 from runbook.hosts import Command
 from runbook.postgres import Node
 from runbook.replication.ending import has_replayed, stopped_state
@@ -142,12 +149,22 @@ def way_back(job: Handover, stopped: Sequence[App]) -> Iterator[None]:
 
 def _return(job: Handover, old: Node, stopped: Sequence[App]) -> None:
     note(f"The handover is given up: {old} and the applications go on.")
-    if not look(job.new).in_recovery:
+    if not _is_still_a_standby(job.new):
         raise CheckFailed(f"{job.new} is no standby any more: {old} must stay out of service")
     service.start(old)
     for app in stopped:
         ensure(f"{app} runs", holds=partial(_runs, app), by=app.recreating, within=120)
     repmgrd.unpause(job.living)
+
+
+def _is_still_a_standby(node: Node) -> bool:
+    """Ask the server; where it has died, its control file: a promotion would be written there."""
+    try:
+        return look(node).in_recovery
+    except HostUnreachable:
+        raise
+    except (Unreachable, CommandFailed):
+        return node.controldata().state in ("in archive recovery", "shut down in recovery")
 
 
 def _runs(app: App) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab import judge, processes, split
+from tests.lab import judge, processes, split, trouble
 from tests.lab.loopback import LoopbackLab
 from tests.laws import promotion_scene
 from tests.laws.outcome import Point
@@ -129,6 +129,16 @@ def test_of_two_promotions_one_is_refused(healthy: Scene) -> None:
     first = healthy.run_with("promotion", Point("5"), second, to="pb")
     assert first.completed, first.said
     assert_promoted(healthy, healthy.nodes[1], healthy.nodes[2])
+
+
+def test_a_candidate_that_dies_gives_the_old_primary_back(healthy: Scene) -> None:
+    old, new, _ = healthy.nodes
+    outcome = healthy.run_with("promotion", Point("5"), lambda: trouble.kill(new), to="pb")
+    assert outcome.ended == "Unreachable", outcome.said
+    assert "in service again" in outcome.said
+    assert judge.writable(healthy.nodes) == (old.name,)
+    assert_in_service(healthy, old)
+    assert healthy.apps[0].history.lost(old) == set()
 
 
 def test_a_candidate_that_stops_replaying_gives_the_old_primary_back(healthy: Scene) -> None:
