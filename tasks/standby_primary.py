@@ -8,6 +8,7 @@ from runbook.errors import CheckFailed
 from runbook.postgres import access
 from runbook.run import current
 from runbook.standby import login, proof, requirements, secret, synchronous
+from runbook.standby.copying import RESERVED
 from runbook.standby.mark import void_mark
 from runbook.standby.role import create, role
 from runbook.standby.setup import StandbySetup
@@ -56,11 +57,13 @@ def access_rule(setup: StandbySetup) -> None:
 @task("reserve slot {setup.slot_name} on {setup.primary}")
 def slot(setup: StandbySetup) -> None:
     """See that the primary keeps the WAL that the standby will need."""
-    ensure(
+    outcome = ensure(
         f"{setup.primary} keeps WAL for {setup.standby} in slot {setup.slot_name}",
         holds=lambda: _is_reserved(setup),
         by=lambda: _reserving(setup),
     )
+    if outcome == "done":
+        current().memory[RESERVED] = setup.slot_name
 
 
 @task("let no commit wait for {setup.standby}")

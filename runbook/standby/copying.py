@@ -56,6 +56,15 @@ mv pgsql_tmp_auto.conf postgresql.auto.conf
 sync postgresql.auto.conf "$5" standby.signal .
 """
 
+RESERVED = "slot reserved"
+"""What a run remembers of the slot that it has made."""
+
+# The condition keeps a slot that came into use in this very moment.
+_DROP = """
+SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots
+WHERE slot_name = '{name}' AND NOT active
+"""
+
 _PROGRESS = """
 SELECT coalesce(max(p.backup_streamed), 0)::bigint AS done,
        coalesce(max(p.backup_total), 0)::bigint AS total, coalesce(max(p.phase), '') AS phase
@@ -196,11 +205,29 @@ class Copying:
 
     def _take_back(self) -> None:
         try:
+            if self.is_ready():
+                return
+        except RunbookError as error:
+            log.warning("%s cannot be looked at: %s", self.setup.repl, error.message)
+        self._release_slot()
+        try:
             if not self.is_ready():
                 standby = self.setup.standby
                 standby.host.run(staging.clear(standby, self.setup.repl))
         except RunbookError as error:
             log.warning("%s could not be removed: %s", self.setup.repl, error.message)
+
+    def _release_slot(self) -> None:
+        """Drop the slot that this run has reserved: without a copy it only fills the disk."""
+        primary, name = self.setup.primary, self.setup.slot_name
+        if current().memory.get(RESERVED) != name:
+            return
+        drop = Execute(primary.console, primary.statement(_DROP.format(name=name)))
+        try:
+            current().record("taken back", where=drop.where, command=str(drop))
+            drop.perform()
+        except RunbookError as error:
+            log.warning("slot %s stays on %s, drop it: %s", name, primary, error.message)
 
 
 OWNER = 'echo "$(id -u):$(id -g)"'

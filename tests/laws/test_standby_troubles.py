@@ -60,6 +60,7 @@ def test_ssh_cut_during_the_copy(pair: Scene) -> None:
         outcome = running.outcome()
         assert outcome.cut_off, outcome.said
         assert pair.stray() == []
+    assert pair.primary.psql("SELECT count(*) FROM pg_replication_slots") == "0"
     assert pair.standby.psql("SELECT count(*) FROM held_alone", database="own") == "7"
     finish(pair)
 
