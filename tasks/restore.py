@@ -97,6 +97,13 @@ def fits(node: Node, backup: Backup, catalogue: Catalogue, wishes: Wishes) -> Re
         hint="Start again with the timeline and tablespace_map of that run, to bring it to its "
         "end; then restore once more with again=true.",
     )
+    if wishes.again:
+        check(
+            "no earlier restore of it waits for its end while its server is in use",
+            lambda: not job.waits_for_its_end(),
+            seen=lambda: f"{job.live} is {backup.id}, restored, and accepts writes",
+            hint="Start without again=true, which brings that one to its end; then with it.",
+        )
     _tell(job, seen, wishes)
     return job
 

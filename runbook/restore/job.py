@@ -87,6 +87,13 @@ class Restore:
                 return f"timeline {mark.way}; {mark.places or 'no tablespaces'}"
         return ""
 
+    def waits_for_its_end(self) -> bool:
+        """Tell whether another run restored it, never closed that, and its server is in use."""
+        mark = self.mark()
+        if mark is None or mark.finished is not None or mark.run_id == current().id:
+            return False
+        return self.node.accepts_writes()
+
     def put_in_place(self) -> tuple[Action, ...]:
         """Swap every place: old data aside, restored data in."""
         mark = read_mark(self.node.host, self.incoming, self.node.os_user)

@@ -95,6 +95,18 @@ def test_again_restores_once_more_on_a_timeline_of_its_own(damaged: Scene) -> No
     assert damaged.restore().changed == 0
 
 
+def test_again_is_never_taken_for_the_end_of_a_restore_that_is_in_use(damaged: Scene) -> None:
+    assert damaged.restore(at=Point("8")).ended == "killed"
+    damaged.damage()
+    refused = damaged.restore(again=True)
+    assert refused.ended == "CheckFailed"
+    assert "without again=true" in refused.said
+    assert damaged.restore().completed
+    outcome = damaged.restore(again=True)
+    assert outcome.completed, outcome.said
+    assert_restored(damaged, asides=2)
+
+
 @pytest.mark.parametrize("point", [*STEPS, *INSIDE], ids=str)
 def test_killed_and_started_again_it_finishes(damaged: Scene, point: Point) -> None:
     killed = damaged.restore(at=point)
