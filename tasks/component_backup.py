@@ -121,10 +121,11 @@ def _uploads(
     ours = places.group.primary.identity.system_identifier
     there = vault.sound(database)
     known = {dump.id for dump in there}
-    own = source.of_run(database, run.id)
+    shelf = source.look(database)
+    own = shelf.of_run(run.id)
     lacking = [
         dump
-        for dump in source.sound(database)
+        for dump in shelf.sound
         if dump.id not in known and dump.run_id != run.id and dump.system_identifier == ours
     ]
     all_there = [*there, *lacking, *([own] if own and own.id not in known else [])]

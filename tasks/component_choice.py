@@ -97,14 +97,15 @@ def _catalogue(places: Places, source: Source) -> DumpCatalogue:
 def _chosen(catalogue: DumpCatalogue, database: str, wanted: str) -> DatabaseDump:
     if wanted != "latest":
         return catalogue.get(database, wanted)
-    sound = catalogue.sound(database)
+    shelf = catalogue.look(database)
+    sound = shelf.sound
     if not sound:
         raise CheckFailed(
             f"there is no dump of {database} in {catalogue}",
             hint="After a failover the new primary may have none: restore with source store.",
         )
     chosen = max(sound, key=lambda dump: (dump.finished, dump.id))
-    for dump in catalogue.dumps(database):
+    for dump in shelf.dumps:
         if dump not in sound and dump.finished > chosen.finished:
             note(f"{dump.name} in {catalogue} is newer, and not whole: it is passed over")
     return chosen

@@ -6,10 +6,11 @@ from functools import partial
 
 from runbook import ensure, note
 from runbook.actions import Work
-from runbook.components.catalogue import DumpCatalogue, Files
+from runbook.components.catalogue import DumpCatalogue
 from runbook.components.dump import RECORD, DatabaseDump, Occasion
 from runbook.components.places import Places
 from runbook.components.retention import expendable
+from runbook.components.shelf import Files, Shelf
 from runbook.run import current
 from runbook.units import readable_bytes
 from tasks._task import task
@@ -42,17 +43,18 @@ def prune(places: Places, occasion: Occasion) -> None:
     nothing = True
     for catalogue in places.catalogues:
         for database in settings.databases:
-            made = catalogue.of_run(database, run.id)
+            shelf = catalogue.look(database)
+            made = shelf.of_run(run.id)
             if made is None and not run.planning:
                 continue
             going = expendable(
-                _of_this_system(places, catalogue, database),
+                _of_this_system(places, catalogue, shelf),
                 keep=settings.keep,
-                sound={dump.id for dump in catalogue.sound(database)},
+                sound={dump.id for dump in shelf.sound},
                 coming=occasion if made is None else None,
             )
             nothing = nothing and not going
-            held = catalogue.held(database)
+            held = shelf.held
             for dump in going:
                 if dump.id in held:
                     since = f"{held[dump.id]:%F %T} UTC"
@@ -63,14 +65,13 @@ def prune(places: Places, occasion: Occasion) -> None:
         note(f"nothing may go: the newest {settings.keep} of each database and occasion remain")
 
 
-def _of_this_system(places: Places, catalogue: DumpCatalogue, database: str) -> list[DatabaseDump]:
+def _of_this_system(places: Places, catalogue: DumpCatalogue, shelf: Shelf) -> list[DatabaseDump]:
     """List the dumps that count; those of another database system are left alone, and told."""
     ours = places.group.primary.identity.system_identifier
-    dumps = catalogue.dumps(database)
-    others = [dump.name for dump in dumps if dump.system_identifier != ours]
+    others = [dump.name for dump in shelf.dumps if dump.system_identifier != ours]
     if others:
         note(f"of another database system, and left alone in {catalogue}: {', '.join(others)}")
-    return [dump for dump in dumps if dump.system_identifier == ours]
+    return [dump for dump in shelf.dumps if dump.system_identifier == ours]
 
 
 def _clear(catalogue: DumpCatalogue, files: Files) -> None:

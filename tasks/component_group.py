@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from runbook import check, fact, note
 from runbook.cluster import Cluster
 from runbook.components import replay
-from runbook.components.dump import Occasion
+from runbook.components.catalogue import DumpCatalogue
+from runbook.components.dump import DatabaseDump, Occasion
 from runbook.components.group import Server, ServerGroup, observed, settings_of
 from runbook.components.places import Keeper, Places
+from runbook.components.shelf import Shelf
 from runbook.tools import pg_dump
 from runbook.units import readable_bytes
 from tasks._task import task
@@ -37,20 +40,28 @@ def find(cluster: Cluster, occasion: Occasion) -> ServerGroup:
 @task("check programs and space")
 def fit(places: Places) -> None:
     """Insist on all that dumps need, on every server that takes them, and in the store."""
+    needed: list[int] = []
+    dumps: list[tuple[DumpCatalogue, DatabaseDump]] = []
     for keeper in places.keepers:
         _programs_fit(keeper.server)
         _folder_fits(keeper)
-        _has_room(places, keeper)
+        shelves = keeper.catalogue.shelves()
+        dumps += _of(keeper.catalogue, shelves)
+        needed.append(_expected(keeper, shelves))
+        where = f"{keeper.directory} on {keeper.server}"
+        _is_free(where, keeper.catalogue.store.free_space(), needed[-1])
         if danger := replay.danger(keeper.server):
             note(danger)
     if places.vault is not None:
-        needed = sum(_expected(places.keepers[0], name) for name in places.group.settings.databases)
-        _is_free(str(places.vault.store), places.vault.store.free_space(), needed)
+        dumps += _of(places.vault, places.vault.shelves())
+        _is_free(str(places.vault.store), places.vault.store.free_space(), needed[0])
+    _not_from_the_future(dumps)
+
+
+def _not_from_the_future(dumps: Sequence[tuple[DumpCatalogue, DatabaseDump]]) -> None:
     future = [
         f"{dump.name} in {catalogue}"
-        for catalogue in places.catalogues
-        for database in places.group.settings.databases
-        for dump in catalogue.dumps(database)
+        for catalogue, dump in dumps
         if dump.finished > datetime.now(UTC) + _SKEW
     ]
     check(
@@ -142,16 +153,19 @@ def _folder_fits(keeper: Keeper) -> None:
     )
 
 
-def _has_room(places: Places, keeper: Keeper) -> None:
-    needed = sum(_expected(keeper, name) for name in places.group.settings.databases)
-    where = f"{keeper.directory} on {keeper.server}"
-    _is_free(where, keeper.catalogue.store.free_space(), needed)
+def _of(
+    catalogue: DumpCatalogue, shelves: Mapping[str, Shelf]
+) -> list[tuple[DumpCatalogue, DatabaseDump]]:
+    return [(catalogue, dump) for shelf in shelves.values() for dump in shelf.dumps]
 
 
-def _expected(keeper: Keeper, database: str) -> int:
-    """Expect a dump of the last one's size; of the first, at most its database's."""
-    known = keeper.catalogue.sound(database)
-    return int(_MARGIN * (known[-1].size if known else keeper.server.sizes[database]))
+def _expected(keeper: Keeper, shelves: Mapping[str, Shelf]) -> int:
+    """Expect dumps of the last ones' sizes; of the first, at most their databases'."""
+    sizes = [
+        shelf.sound[-1].size if shelf.sound else keeper.server.sizes[database]
+        for database, shelf in shelves.items()
+    ]
+    return int(_MARGIN * sum(sizes))
 
 
 def _is_free(where: str, free: int | None, needed: int) -> None:

@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
 from runbook.components.dump import BEGUN, DUMP, HELD, RECORD, DatabaseDump, key, parsed
+from runbook.components.shelf import Files, Shelf
 from runbook.errors import CheckFailed, Damaged
 from runbook.stores import ObjectInfo, OpenStore
 from runbook.watch import log
-
-_HOLDS = timedelta(days=7)
-"""How long a dump is held by a run that was killed and never started again."""
-
-
-@dataclass(frozen=True)
-class Files:
-    """The files of one dump, by their endings."""
-
-    database: str
-    id: str
-    objects: dict[str, ObjectInfo]
-
-    @property
-    def name(self) -> str:
-        """Give their name without the endings."""
-        return f"{self.database}-{self.id}"
-
-    @property
-    def size(self) -> int:
-        """Give their bytes."""
-        return sum(info.size for info in self.objects.values())
 
 
 @dataclass
@@ -62,22 +41,22 @@ class DumpCatalogue:
                 grouped.setdefault(names[1], {})[names[2]] = info
         return tuple(Files(database, stamp, grouped[stamp]) for stamp in sorted(grouped))
 
-    def dumps(self, database: str) -> tuple[DatabaseDump, ...]:
-        """List the dumps of a database, oldest first; a record that cannot be read is told."""
-        return tuple(dump for dump, _ in self._recorded(database))
+    def look(self, database: str) -> Shelf:
+        """Look at the dumps of a database; a record that cannot be read is told."""
+        found = self.found(database)
+        return Shelf(found, tuple(self._recorded(found)))
+
+    def shelves(self) -> dict[str, Shelf]:
+        """Look at the dumps of every database."""
+        return {database: self.look(database) for database in self.databases}
 
     def sound(self, database: str) -> tuple[DatabaseDump, ...]:
         """List the dumps whose archive is there in its full size, oldest first."""
-        return tuple(
-            dump
-            for dump, files in self._recorded(database)
-            if DUMP in files.objects and files.objects[DUMP].size == dump.size
-        )
+        return self.look(database).sound
 
     def of_run(self, database: str, run_id: str) -> DatabaseDump | None:
         """Give the dump of a database that a run made, if it has."""
-        made = [dump for dump in self.sound(database) if dump.run_id == run_id]
-        return made[-1] if made else None
+        return self.look(database).of_run(run_id)
 
     def get(self, database: str, stamp: str) -> DatabaseDump:
         """Give one dump; CheckFailed when there is none, Damaged when its record is unreadable."""
@@ -113,14 +92,6 @@ class DumpCatalogue:
         wanted = self.key(database, stamp, HELD)
         there = [info.key for info in self.store.list(f"{self.prefix}{database}/")]
         return tuple(self.store.get(wanted).decode().split()) if wanted in there else ()
-
-    def held(self, database: str) -> dict[str, datetime]:
-        """Give the held dumps of a database, and since when; long ago is no longer."""
-        now = datetime.now(UTC)
-        marks = {one.id: one.objects[HELD] for one in self.found(database) if HELD in one.objects}
-        return {
-            stamp: mark.modified for stamp, mark in marks.items() if mark.modified > now - _HOLDS
-        }
 
     def release(self, database: str, stamp: str, run_id: str = "") -> None:
         """Take a run's mark away, or everybody's."""
@@ -161,15 +132,13 @@ class DumpCatalogue:
         """Remove the mark from a dump that has its record."""
         self.store.remove([self.key(files.database, files.id, BEGUN)])
 
-    def _recorded(self, database: str) -> list[tuple[DatabaseDump, Files]]:
-        found = []
-        for files in self.found(database):
+    def _recorded(self, found: Sequence[Files]) -> Iterator[tuple[DatabaseDump, Files]]:
+        for files in found:
             if RECORD in files.objects:
                 try:
-                    found.append((self._record(files), files))
+                    yield self._record(files), files
                 except Damaged as error:
                     log.warning("%s", error.message)
-        return found
 
     def _record(self, files: Files) -> DatabaseDump:
         info = files.objects[RECORD]

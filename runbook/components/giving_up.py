@@ -52,7 +52,7 @@ def held_by(places: Places, run_id: str) -> list[tuple[DumpCatalogue, str, str]]
         (catalogue, database, stamp)
         for catalogue in places.catalogues
         for database in places.group.settings.databases
-        for stamp in catalogue.held(database)
+        for stamp in catalogue.look(database).held
         if run_id in catalogue.holders(database, stamp)
     ]
 

@@ -63,10 +63,11 @@ class Places:
         taken: set[str] = set()
         for catalogue in self.catalogues:
             for database in self.group.settings.databases:
-                made = catalogue.of_run(database, run_id)
+                shelf = catalogue.look(database)
+                made = shelf.of_run(run_id)
                 if made is not None:
                     return made.id
-                taken |= {files.id for files in catalogue.found(database)}
+                taken |= {files.id for files in shelf.found}
         at = datetime.now(UTC)
         while f"{at:%Y%m%d%H%M%S}" in taken:
             at += timedelta(seconds=1)
