@@ -149,15 +149,27 @@ class Dumping:
 
     def _enter(self) -> str:
         host, path = self.server.node.console, self._path(self.stamp)
-        host.run(pg_restore.read_whole(self._program("pg_restore"), self._part, user=self._user))
-        summed = host.run(Command(("sha256sum", "--", self._part), user=self._user, leashed=True))
+        sha256 = self._read_back()
         size = self._size()
         naming = ("sh", "-c", _NAME, "name", self._part, path, str(size))
         host.run(Command(naming, user=self._user, timeout=3600))
-        dump = self._record(size, summed.stdout.lstrip("\\")[:64])
+        dump = self._record(size, sha256)
         self.catalogue.enter(dump)
         told = [f"{dump.name}: {readable_bytes(dump.size)} in {readable_seconds(dump.seconds)}"]
         return "; ".join([*told, *dump.warnings])
+
+    def _read_back(self) -> str:
+        """Read the archive to its last byte and give its SHA-256.
+
+        Only when pg_dump has ended: at its end it writes the positions of all data into the
+        archive's beginning, so that what was read before is not what lies on the disk.
+        """
+        host, program = self.server.node.console, self._program("pg_restore")
+        done = host.attempt(pg_restore.read_and_summed(program, self._part, user=self._user))
+        if done.exit_code != 0:
+            read = pg_restore.read_whole(program, self._part, user=self._user)
+            raise host.failed(read, done.exit_code, done.stderr)
+        return done.stdout.lstrip("\\")[:64]
 
     def _record(self, size: int, sha256: str) -> DatabaseDump:
         assert self._began is not None

@@ -24,12 +24,25 @@ END { print inside ? "cut" : last }'
 """
 
 
+# The sum is made meanwhile: it asks less of a core than pg_restore, and of no disk twice.
+_READ_AND_SUM = r"""sha256sum -- "$2" & summing=$!
+"$1" -f /dev/null "$2"; read=$?
+wait "$summing" && exit "$read"
+"""
+
+
 def read_whole(program: str, path: str, *, user: str) -> Command:
     """Read an archive to its last byte; --list is content with the table of contents of a cut one.
 
     Ref.: PostgreSQL documentation, pg_restore
     """
     return Command((program, "-f", "/dev/null", path), user=user, env=libpq.ENV, leashed=True)
+
+
+def read_and_summed(program: str, path: str, *, user: str) -> Command:
+    """Read an archive to its last byte as `read_whole` does, and give its SHA-256."""
+    argv = ("sh", "-c", _READ_AND_SUM, "read", program, path)
+    return Command(argv, user=user, env=libpq.ENV, leashed=True)
 
 
 def load(

@@ -79,6 +79,13 @@ def test_every_dump_restores_with_the_tools_of_postgresql(scene: Scene, *, local
     scene.settled()
 
 
+def test_the_largest_database_waits_for_no_other(scene: Scene) -> None:
+    scene.components = {"databases": [*reversed(DATABASES)], "at_once": 1}
+    made = scene.back_up()
+    began = {name: scene.record(name, made)["began"] for name in DATABASES}
+    assert min(began, key=lambda name: began[name]) == "auditlog"
+
+
 def test_the_same_run_again_dumps_nothing_twice(scene: Scene) -> None:
     made = scene.back_up()
     before = scene.files()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -232,21 +230,34 @@ def test_a_folder_that_cannot_be_written_or_lies_in_the_data_is_refused(scene: S
 
 
 def test_programs_of_another_major_version_are_refused(scene: Scene) -> None:
-    other = scene.base / "bin"
-    other.mkdir(exist_ok=True)
-    for path in BIN_DIRECTORY.iterdir():
-        shutil.copy(path, other / path.name) if path.name == "pg_dump" else None
-        if not (other / path.name).exists():
-            (other / path.name).symlink_to(path)
-    _speaks(other / "pg_dump", "pg_dump (PostgreSQL) 16.2")
-    scene.node = {"bin_directory": str(other)}
+    _pg_dump_is(scene, "echo 'pg_dump (PostgreSQL) 16.2'")
     refused(scene, "pg_dump on cp is of the server's major version, 15")
 
 
-def _speaks(path: Path, version: str) -> None:
-    path.unlink()
-    path.write_text(f"#!/bin/sh\necho '{version}'\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+def test_an_archive_that_cannot_be_read_to_its_end_never_bears_its_name(scene: Scene) -> None:
+    real = BIN_DIRECTORY / "pg_dump"
+    _pg_dump_is(
+        scene,
+        f'{real} "$@" || exit\n[ "$1" != --version ] || exit 0\n'
+        'while [ "$1" != -f ]; do shift; done; truncate -s -100 -- "$2"',
+    )
+    outcome = scene.run()
+    assert outcome.ended == "CommandFailed"
+    assert "pg_restore ended with exit code 1" in outcome.said
+    assert scene.files() == []
+
+
+def _pg_dump_is(scene: Scene, script: str) -> None:
+    """Let a script stand in pg_dump's place, on every server."""
+    other = scene.base / "bin"
+    shutil.rmtree(other, ignore_errors=True)
+    other.mkdir()
+    for path in BIN_DIRECTORY.iterdir():
+        if path.name != "pg_dump":
+            (other / path.name).symlink_to(path)
+    (other / "pg_dump").write_text(f"#!/bin/sh\n{script}\n")
+    (other / "pg_dump").chmod(0o755)
+    scene.node = {"bin_directory": str(other)}
 
 
 def test_pg_dump_that_dies_in_the_middle_is_told_and_leaves_nothing(scene: Scene) -> None:
