@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from runbook.audit.chain import Entry
 
@@ -19,6 +20,7 @@ _OUTCOMES = {
 }
 CUT_OFF = "cut off"
 _ABOUT = ("runbook", "cluster", "requested_by", "host", "version")
+_BACKUP = ("role", "id", "size", "stored", "seconds", "finished")
 _ANSWERED = ("decision", "approver", "reason", "door", "verified", "answered_at")
 
 
@@ -33,6 +35,7 @@ class Summary:
     outcome: str = CUT_OFF
     fields: Entry = field(default_factory=dict)
     answers: list[Entry] = field(default_factory=list)
+    backups: dict[str, Entry] = field(default_factory=dict)
     ended: bool = False
 
     @classmethod
@@ -51,8 +54,7 @@ class Summary:
         elif event == "answer":
             self.answers.append(_answered(entry))
         elif event == "parts" or (event == "backup" and not is_of_a_part(entry)):
-            kept = ("role", "id", "size", "stored", "seconds", "finished")
-            self.fields["backup"] = {name: entry[name] for name in kept if name in entry}
+            self._backup({name: entry[name] for name in _BACKUP if name in entry})
         elif event == "waiting":
             self.outcome, self.ended = "waiting", False
         elif event == "end":
@@ -65,6 +67,16 @@ class Summary:
         parameters = entry.get("parameters")
         if isinstance(parameters, dict) and parameters.get("reason"):
             self.fields["reason"] = str(parameters["reason"])
+
+    def _backup(self, one: Entry) -> None:
+        """Keep what a run has taken, restored or verified; databases one by one come to one.
+
+        The same dump on another server, or told again by a run that went on, is no more data.
+        """
+        if any(each.get("role") != one.get("role") for each in self.backups.values()):
+            self.backups.clear()
+        self.backups[str(one.get("id", ""))] = one
+        self.fields["backup"] = _as_one(list(self.backups.values()))
 
     def _end(self, entry: Entry) -> None:
         said = str(entry.get("outcome", ""))
@@ -86,6 +98,23 @@ class Summary:
 def is_of_a_part(entry: Entry) -> bool:
     """Tell whether a part of a larger run wrote this: its backup alone is not that run's."""
     return "." in str(entry.get("step", ""))
+
+
+def _as_one(backups: Sequence[Entry]) -> Entry:
+    """Add up bytes; they were taken side by side, so that the longest tells the seconds."""
+    told = {name: [each[name] for each in backups if name in each] for name in _BACKUP}
+    folds: dict[str, Callable[[list[Any]], object]] = {
+        "id": ", ".join,
+        "size": sum,
+        "stored": sum,
+        "seconds": max,
+        "finished": max,
+    }
+    return {
+        name: folds[name](values) if name in folds and len(values) > 1 else values[0]
+        for name, values in told.items()
+        if values
+    }
 
 
 def _answered(entry: Entry) -> Entry:
