@@ -1,4 +1,4 @@
-"""A whole platform on the loopback lab: a server group, an Orchestrator that names it, a client."""
+"""A whole platform on the loopback lab: server groups, an Orchestrator naming them, a client."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ RUN = "1234567890abcdef1234567890abcdef"
 
 @dataclass
 class Scene:
-    """The three scenes, each with its own places; the Orchestrator's cluster names the group."""
+    """The scenes, each with its own places; the Orchestrator's cluster names the first group."""
 
     group: component_scene.Scene
+    second: component_scene.Scene
     head: orchestrator_scene.Scene
     client: export_scene.Scene
     platform: dict[str, Any] = field(default_factory=dict)
@@ -51,7 +52,8 @@ class Scene:
     def files(self) -> dict[str, int]:
         """Name every file of all places, and when it was written."""
         stores = [scene.base / "store" for scene in (self.group, self.head, self.client)]
-        tops = [*stores, self.group.base / "backups", self.head.work, self.client.way]
+        dumps = [group.base / "backups" for group in (self.group, self.second)]
+        tops = [*stores, *dumps, self.head.work, self.client.way]
         found = [path for top in tops for path in top.rglob("*") if path.is_file()]
         return {str(path): path.stat().st_mtime_ns for path in sorted(found)}
 
@@ -67,7 +69,8 @@ class Scene:
     def unfinished(self) -> list[str]:
         """Name every file that looks begun and not finished."""
         begun = [name for name in self.files() if name.endswith((".begun", ".part"))]
-        return [*begun, *self.group.unfinished(), *self.head.unfinished()]
+        scenes = (self.group, self.second, self.head)
+        return [*begun, *(name for scene in scenes for name in scene.unfinished())]
 
     def counts(self) -> tuple[int, ...]:
         """Count what there is of every part: dumps of each database, backups, versions."""
@@ -77,7 +80,7 @@ class Scene:
 
     def begin(self) -> None:
         """Begin anew: nothing backed up, all parts set."""
-        for scene in (self.group, self.head):
+        for scene in (self.group, self.second, self.head):
             scene.empty()
         self.client.begin()
         self.platform, self.without = {"clusters": [self.group.name]}, ()
@@ -87,7 +90,7 @@ class Scene:
 
     def settled(self) -> None:
         """Insist that nothing of a run is left running."""
-        for scene in (self.group, self.head, self.client):
+        for scene in (self.group, self.second, self.head, self.client):
             scene.settled()
 
     def _inventory(self) -> dict[str, Any]:
@@ -116,7 +119,8 @@ class Scene:
             "vault": _folder(self.head.base / "store"),
             "exports": _folder(self.client.base / "store"),
         }
-        return {"stores": stores, "clusters": {**group["clusters"], self.name: ours}}
+        groups = {**group["clusters"], **self.second._inventory()["clusters"]}
+        return {"stores": stores, "clusters": {**groups, self.name: ours}}
 
 
 def _folder(path: Path) -> dict[str, Any]:
@@ -125,8 +129,8 @@ def _folder(path: Path) -> dict[str, Any]:
 
 def build(lab: LoopbackLab) -> Scene:
     """Make the platform."""
-    group = component_scene.build(lab, "pfg", rows=200)
+    group, second = (component_scene.build(lab, name, rows=200) for name in ("pfg", "pfh"))
     head = orchestrator_scene.build(lab, "pfo")
-    scene = Scene(group, head, export_scene.build(lab, "pfc"))
+    scene = Scene(group, second, head, export_scene.build(lab, "pfc"))
     scene.begin()
     return scene

@@ -199,6 +199,36 @@ def test_a_cancelled_run_leaves_the_parts_that_are_whole_and_nothing_else(scene:
     assert run.backup is None
 
 
+def test_a_run_that_is_cancelled_at_work_on_another_cluster_leaves_it_clean_and_free(
+    scene: Scene,
+) -> None:
+    point = Point("2.1.4", action=2, signal=signal.SIGTERM)
+    outcome = scene.run(at=point, run_id=RUN)
+    assert outcome.ended == "_Terminated"
+    scene.settled()
+    assert scene.unfinished() == []
+    assert parts(outcome) == {}
+    assert scene.group.run().completed
+    scene.done(run_id=RUN)
+    assert scene.unfinished() == []
+
+
+def test_a_server_group_that_fails_keeps_no_other_from_its_dumps(scene: Scene) -> None:
+    scene.platform = {"clusters": [scene.group.name, scene.second.name]}
+    scene.group.components = {"lock_wait_seconds": 1}
+    with scene.group.locked("events", "auditlog"):
+        outcome = scene.run(run_id=RUN)
+    assert outcome.ended == "GoalNotReached"
+    assert f"failed: component-backup of {scene.group.name}" in outcome.said
+    assert scene.counts() == (0, *ONCE[1:])
+    (whole,) = scene.second.ids()
+    assert [scene.second.ids(name) for name in DATABASES] == [[whole]] * 3
+    scene.done(run_id=RUN)
+    assert scene.counts() == ONCE
+    assert scene.second.ids() == [whole]
+    assert scene.unfinished() == []
+
+
 def test_a_platform_names_only_clusters_that_there_are(scene: Scene) -> None:
     scene.platform = {"clusters": ["nowhere"]}
     assert "nowhere" in scene.run().said
