@@ -101,6 +101,7 @@ class Dumping:
             socket=node.socket_directory,
             database=self.database,
             lock_wait_seconds=self.group.settings.lock_wait_seconds,
+            compression=self.group.settings.compression,
         )
 
     def _dump(self) -> str:

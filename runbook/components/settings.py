@@ -34,6 +34,13 @@ class ComponentBackups(BaseModel):
         ge=1,
         description="Newest verified dumps of each database that remain, of nights and of deploys.",
     )
+    compression: int | None = Field(
+        default=None,
+        ge=1,
+        le=9,
+        description="Level of gzip in the archives; empty: pg_dump's own. 1 takes far less "
+        "time, for archives that are somewhat larger.",
+    )
     lock_wait_seconds: int = Field(
         default=60, ge=1, description="Patience of pg_dump with a table that somebody has locked."
     )

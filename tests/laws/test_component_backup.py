@@ -79,6 +79,16 @@ def test_every_dump_restores_with_the_tools_of_postgresql(scene: Scene, *, local
     scene.settled()
 
 
+def test_archives_are_compressed_as_the_settings_say(scene: Scene) -> None:
+    sizes = []
+    for level in (1, 9):
+        scene.components = {"databases": ["auditlog"], "compression": level}
+        archive = scene.archive("auditlog", scene.back_up())
+        scene.first.tool("pg_restore", "-f", "/dev/null", archive)
+        sizes.append(archive.stat().st_size)
+    assert sizes[0] > sizes[1]
+
+
 def test_the_largest_database_waits_for_no_other(scene: Scene) -> None:
     scene.components = {"databases": [*reversed(DATABASES)], "at_once": 1}
     made = scene.back_up()
