@@ -34,12 +34,12 @@ class ComponentBackups(BaseModel):
         ge=1,
         description="Newest verified dumps of each database that remain, of nights and of deploys.",
     )
-    compression: int | None = Field(
-        default=None,
+    compression: int = Field(
+        default=1,
         ge=1,
         le=9,
-        description="Level of gzip in the archives; empty: pg_dump's own. 1 takes far less "
-        "time, for archives that are somewhat larger.",
+        description="Level of gzip in the archives; pg_dump's own is 6, which takes far more "
+        "time, for archives that are a little smaller.",
     )
     lock_wait_seconds: int = Field(
         default=60, ge=1, description="Patience of pg_dump with a table that somebody has locked."

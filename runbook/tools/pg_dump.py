@@ -19,19 +19,18 @@ def custom(
     socket: str,
     database: str,
     lock_wait_seconds: int,
-    compression: int | None = None,
+    compression: int,
 ) -> Command:
     """Dump a database into an archive of the custom format, over the local socket.
 
-    `compression` is a level of gzip, 1 to 9; None is pg_dump's own.
+    `compression` is a level of gzip, 1 to 9.
     It ends itself when a table stays locked for longer than the patience, instead of standing in
     everybody's way behind a change of the schema.
 
     Ref.: PostgreSQL documentation, pg_dump
     """
     argv = (
-        *(program, "-F", "c", "-w"),
-        *(("-Z", str(compression)) if compression else ()),
+        *(program, "-F", "c", "-w", "-Z", str(compression)),
         *(("-h", socket) if socket else ()),
         *("-p", str(port), f"--lock-wait-timeout={lock_wait_seconds}s"),
         *("-f", path, "-d", database),

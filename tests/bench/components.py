@@ -18,7 +18,7 @@ from tests.lab.postgres import PostgresNode
 
 _AT_MOST = 1.15
 _BARE, _OURS = "pg_dump -F c, one after another", "component-backup"
-_QUICK = "component-backup, compression 1"
+_SMALLER = "component-backup, compression 6"
 _DATABASES = ("app", "bench", "many")
 _SCALE = Scale("components", 20, 600_000, 20_000, 100, "512MB")
 _LITTLE = Scale("components", 3, 60_000, 4_000, 40, "128MB")
@@ -29,7 +29,7 @@ def measure(bed: Bed, rounds: int) -> Part:
     node = bed.node_of(_LITTLE if bed.scale is SMALL else _SCALE)
     dumps, bare, stores = bed.folder("dumps"), bed.folder("bare"), bed.folder("component-runs")
     inventory = _inventory(node, dumps, stores, bed.workers)
-    quick = _inventory(node, dumps, bed.folder("quick-runs"), bed.workers, compression=1)
+    smaller = _inventory(node, dumps, bed.folder("small-runs"), bed.workers, compression=6)
 
     def emptied() -> None:
         for folder in (dumps, bare):
@@ -50,7 +50,7 @@ def measure(bed: Bed, rounds: int) -> Part:
                 prove=prove,
                 prove_once=False,
             )
-            for name, settings_of_it in ((_OURS, inventory), (_QUICK, quick))
+            for name, settings_of_it in ((_OURS, inventory), (_SMALLER, smaller))
         ),
     ]
     series = interleaved(variants, rounds, bed.servers, bed.console)

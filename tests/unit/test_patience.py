@@ -35,7 +35,14 @@ def test_what_waits_for_no_standby_keeps_its_patience() -> None:
     "command",
     [
         pg_dump.custom(
-            "pg_dump", "f", user="", port=1, socket="", database="d", lock_wait_seconds=60
+            "pg_dump",
+            "f",
+            user="",
+            port=1,
+            socket="",
+            database="d",
+            compression=1,
+            lock_wait_seconds=60,
         ),
         pg_dump.plain("pg_dump", "f", user="", role="r", port=1, socket="", database="d"),
         pg_dumpall.dump("pg_dumpall", user="", port=1, socket="", name="n"),
