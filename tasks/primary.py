@@ -8,6 +8,7 @@ from functools import partial
 
 from runbook import Need, check, ensure, note
 from runbook.actions import Execute
+from runbook.approval import ApprovalNeeded, Waiting
 from runbook.apps import App
 from runbook.errors import (
     CheckFailed,
@@ -26,6 +27,7 @@ from runbook.replication.server import look
 from runbook.replication.survey import survey
 from runbook.run import current
 from runbook.tools import repmgr
+from runbook.watch import log
 from tasks import repmgrd, service
 from tasks._task import task
 from tasks.fencing import silence
@@ -127,24 +129,30 @@ def has_replayed_what_it_has(node: Node) -> bool:
 def way_back(job: Handover, stopped: Sequence[App]) -> Iterator[None]:
     """Start the old primary and the applications again when a planned handover cannot be done.
 
-    Only until `promote` has been sent: after that the one way is forward.
+    Cancelled, too. Only until `promote` has been sent: after that the one way is forward.
     """
     try:
         yield
-    except Refused:
+    except (Refused, ApprovalNeeded, Waiting):
         raise
-    except RunbookError as error:
+    except BaseException as error:
         if current().planning or job.mode == "failover" or job.promoted or job.old is None:
             raise
-        try:
-            _return(job, job.old, stopped)
-        except RunbookError as worse:
-            error.detail += f"\nand the way back failed: {worse.message}: {worse.detail}"
-            raise error from worse
-        error.hint = (
-            f"{job.old} and the applications are in service again; nothing is lost. {error.hint}"
-        )
+        _give_up(job, job.old, stopped, error)
         raise
+
+
+def _give_up(job: Handover, old: Node, stopped: Sequence[App], why: BaseException) -> None:
+    """Go the way back, and tell in the error, where it is one of ours, how that ended."""
+    try:
+        _return(job, old, stopped)
+    except RunbookError as worse:
+        log.error("the way back failed: %s: %s", worse.message, worse.detail)
+        if isinstance(why, RunbookError):
+            why.detail += f"\nand the way back failed: {worse.message}: {worse.detail}"
+        raise why from worse
+    if isinstance(why, RunbookError):
+        why.hint = f"{old} and the applications are in service again; nothing is lost. {why.hint}"
 
 
 def _return(job: Handover, old: Node, stopped: Sequence[App]) -> None:

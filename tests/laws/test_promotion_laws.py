@@ -24,7 +24,12 @@ KILLED = [
     [Point("4", 1), Point("4"), Point("6"), Point("8", 1), Point("10", 2), Point("12")],
     [Point("7", 1), Point("8"), Point("10"), Point("11", 1)],
 ]
-CANCELLED = [Point("4", signal=signal.SIGTERM), Point("7", 1, signal=signal.SIGINT)]
+GIVEN_UP = [
+    Point("4", signal=signal.SIGTERM),
+    Point("5", 1, signal=signal.SIGTERM),
+    Point("5", signal=signal.SIGINT),
+]
+CANCELLED = Point("7", 1, signal=signal.SIGINT)
 
 
 @pytest.fixture(scope="module")
@@ -104,14 +109,25 @@ def test_killed_again_and_again_it_finishes(healthy: Scene, points: list[Point])
 
 
 def test_cancelled_it_leaves_no_process_and_goes_on_later(healthy: Scene) -> None:
-    for point in CANCELLED:
-        outcome = healthy.run("promotion", to="pb", at=point)
-        assert outcome.ended in ("KeyboardInterrupt", "_Terminated"), outcome.said
-        assert [judge.strays(node) for node in healthy.nodes if node.is_running()] == [
-            [] for node in healthy.nodes if node.is_running()
-        ]
+    cancelled(healthy, CANCELLED)
     assert healthy.run("promotion", to="pb").completed
     assert_promoted(healthy, healthy.nodes[1], healthy.nodes[2])
+
+
+def test_cancelled_before_the_promotion_it_gives_the_old_primary_back(healthy: Scene) -> None:
+    old = healthy.nodes[0]
+    for point in GIVEN_UP:
+        cancelled(healthy, point)
+        assert judge.writable(healthy.nodes) == (old.name,)
+        assert_in_service(healthy, old)
+    assert healthy.apps[0].history.lost(old) == set()
+
+
+def cancelled(scene: Scene, at: Point) -> None:
+    outcome = scene.run("promotion", to="pb", at=at)
+    assert outcome.ended in ("KeyboardInterrupt", "_Terminated"), outcome.said
+    running = [node for node in scene.nodes if node.is_running()]
+    assert [judge.strays(node) for node in running] == [[] for _ in running]
 
 
 def test_a_refusal_leaves_everything_as_it_was(healthy: Scene) -> None:
