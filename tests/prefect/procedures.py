@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flows._procedure import procedure
@@ -11,6 +13,7 @@ from runbook.actions import Execute, Work
 from runbook.hosts import Command, Host
 from runbook.places import state_directory
 from runbook.run import APART, current
+from tasks._task import task
 
 HERE = Host(name="here")
 
@@ -104,6 +107,38 @@ def hold(cluster: str, seconds: int = 120, dry_run: bool = True) -> None:
         nap = Command(("sh", "-c", 'sleep "$1" && touch "$2"', "sh", str(seconds), str(slept)))
         nap = Command(nap.argv, leashed=True)
         ensure("it has slept", holds=slept.exists, by=[Execute(HERE, nap)])
+
+
+@procedure("lend")
+def lend(cluster: str, dry_run: bool = True) -> None:
+    """Take something away for a while; it is brought back also when the run is cancelled.
+
+    Args:
+        cluster: Name of the cluster.
+        dry_run: Only show the plan.
+    """
+    with _brought_back(cluster):
+        with step("1", "Take it"):
+            _touched(cluster, "taken")
+        with step("2", "Use it"):
+            used = world(cluster) / "used"
+            nap = Command(("sh", "-c", 'sleep 600 && touch "$1"', "sh", str(used)), leashed=True)
+            ensure("it was used", holds=used.exists, by=[Execute(HERE, nap)])
+
+
+@contextmanager
+def _brought_back(cluster: str) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        if not current().planning:
+            _bring_back(cluster)
+        raise
+
+
+@task("bring it back")
+def _bring_back(cluster: str) -> None:
+    _touched(cluster, "brought back")
 
 
 @procedure("fall-short")
