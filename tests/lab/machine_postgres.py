@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.lab.machine import Machine, provision
 from tests.lab.postgres import BIN_DIRECTORY, PASSWORD
+from tests.lab.repmgr import await_stream
 
 UNIT = "postgresql@15-main"
 REPMGR = "/etc/repmgr.conf"
@@ -130,4 +131,5 @@ def register(nodes: tuple[MachinePostgres, ...]) -> None:
         source = ("-h", first.machine.address, "-U", "repmgr", "-d", "repmgr")
         node.repmgr(*source, "standby", "clone", "--fast-checkpoint")
         node.start()
+        await_stream(first.psql, node.name)
         node.repmgr("standby", "register", "--wait-sync=30")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,14 @@ class RepmgrCluster:
         source = ("-h", of.host.address, "-p", str(of.port), "-U", "repmgr", "-d", "repmgr")
         self.repmgr(node, *source, "standby", "clone", "--fast-checkpoint")
         node.start()
+        await_stream(of.psql, node.name)
         self.repmgr(node, "standby", "register", "--wait-sync=30")
+
+
+def await_stream(ask: Callable[[str], str], name: str) -> None:
+    """Wait until a primary, asked in SQL, streams to a standby: repmgr registers no other."""
+    state = f"SELECT state FROM pg_stat_replication WHERE application_name = '{name}'"
+    processes.until(lambda: ask(state) == "streaming", f"the primary streams to {name}")
 
 
 def configuration(node: PostgresNode) -> Path:
