@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Self
 
 from runbook.errors import RunbookError, StoreError, StoreForbidden, Unreachable
@@ -19,6 +19,7 @@ ENGLISH = (("LC_ALL", "C"),)
 _PIECE = 256 << 10
 _STALL_SECONDS = 60.0
 _SYNC_SECONDS = 3600.0
+_LAST_WORDS_SECONDS = 10.0
 _EXISTS = 5
 
 # Writes the part and nothing else: an end of input may also be a lost worker, so that the name
@@ -105,6 +106,9 @@ class NodeUpload:
         )
 
     def _broken(self) -> RunbookError:
+        # A program closes its input before it tells why: what stands there so far is not all.
+        with suppress(TimeoutError, RunbookError):
+            self._process.wait(_LAST_WORDS_SECONDS)
         said = self._process.stderr()
         if said.strip():
             return self._failed(said)

@@ -58,6 +58,22 @@ def test_a_full_disk_ends_an_upload_and_leaves_nothing(
                 assert store.abandoned("") == []
 
 
+def test_a_program_that_stops_reading_is_heard_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy host some time lies between the broken pipe and the line that tells why."""
+    slow = tmp_path / "bin" / "cat"
+    slow.parent.mkdir()
+    said = "cat: write error: No space left on device"
+    slow.write_text(f"#!/bin/sh\nexec <&-\nsleep 1\necho '{said}' >&2\nexit 1\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
+    with Place(NodeFolderStore(path=f"{tmp_path}/node", user=getpass.getuser())).open() as store:
+        with pytest.raises(StoreError, match="cannot write") as refused:
+            put_large(store, "a", bytes(8 * MIB))
+        assert "No space left" in refused.value.detail
+
+
 @pytest.mark.parametrize("kind", ["node-folder", "node-ssh"])
 def test_a_file_that_did_not_come_whole_never_gets_its_name(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
