@@ -21,7 +21,7 @@ from tests.lab.loopback import LoopbackLab
 
 PARTS = (
     *("backup", "s3", "restore", "outage", "promotion"),
-    *("orchestration", "audit", "logical", "dumps", "components"),
+    *("orchestration", "audit", "logical", "link", "reading", "dumps", "components"),
 )
 _PEERS = ("barman", "pgbackrest", "zstd")
 _RESULTS = Path(__file__).parents[2] / "bench-results"

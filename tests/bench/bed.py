@@ -26,7 +26,7 @@ _SETTINGS = {
 }
 
 
-@dataclass
+@dataclass(eq=False)
 class Bed:
     """Everything the measurements share. Servers are made at their first use."""
 

@@ -1,7 +1,7 @@
 """Our reading, verification and loading of a logical backup in a process of its own.
 
-Arguments as JSON: folder with the parts, GUID, host (as the inventory has it), the rest of the
-node, lanes. The key stands in the environment. Prints what it took as JSON.
+Arguments as JSON: store with the parts and its login, GUID, host and the rest of the node (all as
+the inventory has them), lanes. The key stands in the environment. Prints what it took as JSON.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import os
 import sys
 import time
 
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter
 
 from runbook.logical.load import load, survey
 from runbook.logical.reading import stored_dumps
 from runbook.logical.settings import LogicalBackups
 from runbook.postgres import Node
-from runbook.stores import FolderStore, StoreSecret
+from runbook.stores import AnyStore, StoreSecret
 from tests.bench.meter import peak_memory
 
 KEY = "BENCH_BACKUP_KEY"
@@ -27,7 +27,8 @@ def main(text: str) -> None:
     """Verify the newest backup to its last byte, then load it."""
     order = json.loads(text)
     keys = {"current": SecretStr(os.environ[KEY])}
-    store = FolderStore(path=order["folder"]).open(StoreSecret(), None)
+    location: AnyStore = TypeAdapter(AnyStore).validate_python(order["store"])
+    store = location.open(StoreSecret.model_validate(order["login"]), None)
     settings = LogicalBackups(store="parts", guid=order["guid"])
     began = time.perf_counter()
     stored = stored_dumps(store, settings)[-1]

@@ -11,33 +11,32 @@ from pathlib import Path
 from tests.bench import commands, logical_case
 from tests.bench.bed import Bed
 from tests.bench.loading import KEY
-from tests.bench.logical_case import GUID, SECRET, Case
+from tests.bench.logical_case import DECRYPT, GUID, SECRET, Case
 from tests.bench.rounds import interleaved
-from tests.bench.scale import FULL, SMALL, Scale
+from tests.bench.scale import SMALL, Scale
 from tests.bench.series import Goal, Part, Series, ratios
 from tests.bench.variant import Took, Variant
+from tests.lab.s3 import S3Server
 
 PAGE, STREAM, OURS = "page: four stages", "openssl | gunzip | psql", "ours"
 RESTORE = "pg_restore -j 2, from directories"
-_SCALES = {
-    "mixed": FULL,
+Download = Callable[[Case, Path], None]
+_MORE = {
     "huge": Scale("logical-huge", 40, 100, 100, 1, "512MB"),
     "many": Scale("logical-many", 1, 100, 100, 5_000, "256MB"),
 }
-_LITTLE = Scale("logical-mixed", 6, 80_000, 3_000, 160, "128MB")
 _ROOT = Path(__file__).parents[2]
-_DECRYPT = """cat $(ls -1v "$1"-*) |
-  openssl enc -aes256 -md md5 -d -pass "pass:$KEY" 2>/dev/null | gunzip -c"""
 _RESTORE = """
 for each in app bench many; do "$1" -j 2 -C -h "$2" -d postgres "$3/$each"; done"""
 
 
 def measure(bed: Bed, rounds: int) -> Part:
     """Measure from the parts of a backup, as the page's commands write them."""
-    scales = {"mixed": _LITTLE} if bed.scale is SMALL else _SCALES
-    cases = [logical_case.made(bed, name, wanted) for name, wanted in scales.items()]
+    more = {} if bed.scale is SMALL else _MORE
+    cases = [logical_case.mixed(bed)]
+    cases += [logical_case.made(bed, name, wanted) for name, wanted in more.items()]
     variants = [variant for case in cases for variant in _variants(case)]
-    series = interleaved(variants, rounds, lambda: _servers(bed, cases), bed.console)
+    series = interleaved(variants, rounds, lambda: servers(bed, cases), bed.console)
     by = {each.name: each for each in series}
     return Part(
         "logical",
@@ -74,7 +73,8 @@ def _goals_of_mixed(by: dict[str, Series]) -> tuple[Goal, ...]:
     )
 
 
-def _servers(bed: Bed, cases: list[Case]) -> list[int]:
+def servers(bed: Bed, cases: list[Case]) -> list[int]:
+    """List the processes that work for what is measured: sources, targets."""
     return [*bed.servers(), *(case.target.pid for case in cases if case.target.pid is not None)]
 
 
@@ -85,20 +85,21 @@ def _variants(case: Case) -> list[Variant]:
         )
 
     return [
-        variant(PAGE, "gzip's checksum, when all is loaded", lambda: _by_page(case)),
+        variant(PAGE, "gzip's checksum, when all is loaded", lambda: by_page(case)),
         variant(STREAM, "the same", lambda: _streamed(case)),
         variant(RESTORE, "nothing; another format of dump", lambda: _restored(case)),
-        variant(OURS, "all of it before the first statement; rows", lambda: _ours(case)),
+        variant(OURS, "all of it before the first statement; rows", lambda: ours(case)),
     ]
 
 
-def _by_page(case: Case) -> Took:
+def by_page(case: Case, download: Download | None = None) -> Took:
+    """Go the page's way, from the parts in a folder or with another download of them."""
     folder = case.bed.folder("page-files")
     stages: dict[str, float] = {}
     copied, dump, on_node = folder / case.backup.name, folder / "dump", folder / "dump-on-node"
     steps = {
-        "download": lambda: commands.pipe('cp "$1"-? "$2"', case.backup, folder),
-        "decrypt": lambda: commands.pipe(_DECRYPT + ' >"$2"', copied, dump, env={"KEY": SECRET}),
+        "download": lambda: (download or _copy)(case, folder),
+        "decrypt": lambda: commands.pipe(DECRYPT + ' >"$2"', copied, dump, env={"KEY": SECRET}),
         "copy": lambda: commands.run(("cp", dump, on_node)),
         "psql": lambda: _psql(case, 'psql --quiet postgres <"$1"', on_node),
     }
@@ -110,9 +111,13 @@ def _by_page(case: Case) -> Took:
     return Took(sum(stages.values()), stages)
 
 
+def _copy(case: Case, folder: Path) -> None:
+    commands.pipe('cp "$1"-? "$2"', case.backup, folder)
+
+
 def _streamed(case: Case) -> Took:
     with commands.timed() as clock:
-        _psql(case, _DECRYPT + " | psql --quiet postgres", case.backup)
+        _psql(case, DECRYPT + " | psql --quiet postgres", case.backup)
     return Took(clock.seconds)
 
 
@@ -129,7 +134,8 @@ def _psql(case: Case, script: str, path: Path) -> None:
     commands.pipe(f"{{ {script}; }} >/dev/null", path, user="postgres", env=env)
 
 
-def _ours(case: Case) -> Took:
+def ours(case: Case, server: S3Server | None = None) -> Took:
+    """Go our way, from the parts in a folder or in a bucket."""
     target = case.target
     node = {
         "name": target.name,
@@ -139,7 +145,7 @@ def _ours(case: Case) -> Took:
         "bin_directory": str(target.bin_directory),
         "data_directory": str(target.data_directory),
     }
-    order = {"folder": str(case.parts), "guid": GUID, "node": node, "lanes": case.bed.workers}
+    order = {**_store(case, server), "guid": GUID, "node": node, "lanes": case.bed.workers}
     argv = (sys.executable, "-m", "tests.bench.loading", json.dumps(order))
     with commands.timed() as clock:
         output = commands.run(argv, env={"PYTHONPATH": str(_ROOT), KEY: SECRET})
@@ -148,3 +154,11 @@ def _ours(case: Case) -> Took:
     stages = {"start": clock.seconds - working, **answer}
     memory = int(stages.pop("memory"))
     return Took(clock.seconds, stages, memory)
+
+
+def _store(case: Case, server: S3Server | None) -> dict[str, object]:
+    if server is None:
+        return {"store": {"kind": "folder", "path": str(case.parts)}, "login": {}}
+    bucket = {"bucket": server.bucket, "endpoint_url": server.endpoint, "addressing": "path"}
+    login = {"key_id": server.key_id, "secret": server.secret}
+    return {"store": {"kind": "s3", **bucket}, "login": login}

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.bench import commands, scale
 from tests.bench.bed import Bed
-from tests.bench.scale import Scale
+from tests.bench.scale import FULL, SMALL, Scale
 from tests.lab.postgres import PostgresNode
 
 GUID = "2f1c9c3e-0000-4000-8000-000000000001"
 SECRET = "bench-backup-key"
+DECRYPT = """cat $(ls -1v "$1"-*) |
+  openssl enc -aes256 -md md5 -d -pass "pass:$KEY" 2>/dev/null | gunzip -c"""
+"""The page's command over what the names of the parts begin with; the password in KEY."""
+_LITTLE = Scale("logical-mixed", 6, 80_000, 3_000, 160, "128MB")
 _DATABASES = ("app", "bench", "many")
 _DUMP = """"$1" -h "$2" | gzip |
   openssl enc -aes256 -md md5 -pass "pass:$KEY" 2>/dev/null | split -a 1 -d -b 64M - "$3-" """
@@ -52,8 +57,14 @@ class Case:
             raise AssertionError(f"{scale.counts(self.target)} instead of {self.counts}")
 
 
+def mixed(bed: Bed) -> Case:
+    """Give the case with a bit of everything, as large as was asked for."""
+    return made(bed, "mixed", _LITTLE if bed.scale is SMALL else FULL)
+
+
+@cache
 def made(bed: Bed, name: str, wanted: Scale) -> Case:
-    """Make source, dumps and target."""
+    """Make source, dumps and target, once."""
     source = bed.node_of(wanted)
     settings = {
         "fsync": "on",

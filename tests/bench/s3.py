@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.bench import commands, page, upload
+from tests.bench import commands, page, transfer
 from tests.bench.backup import ZSTD
 from tests.bench.bed import Bed
 from tests.bench.ours import Ours, made_ready
@@ -58,7 +58,7 @@ def measure(bed: Bed, rounds: int) -> Part:
 
 def _staged(bed: Bed, server: S3Server) -> Variant:
     directory = bed.root / "staged"
-    env = upload.environment(server)
+    env = transfer.environment(server)
 
     def before() -> None:
         commands.folder(directory)
@@ -71,7 +71,7 @@ def _staged(bed: Bed, server: S3Server) -> Variant:
             with commands.timed() as copy:
                 commands.run(argv, user="postgres")
             names = [str(directory / name) for name in files]
-            commands.run((sys.executable, upload.__file__, "page", *names), env=env)
+            commands.run((sys.executable, transfer.__file__, "upload", "page", *names), env=env)
             commands.synced(_objects(server))
         stages = {"pg_basebackup": copy.seconds, "upload": whole.seconds - copy.seconds}
         return Took(whole.seconds, stages, output=commands.bytes_in(_objects(server)))
@@ -142,4 +142,4 @@ def _objects(server: S3Server) -> Path:
 
 def _emptied(server: S3Server) -> None:
     """Remove all objects, as a client: the server remembers its directories for minutes."""
-    commands.run((sys.executable, upload.__file__, "--remove"), env=upload.environment(server))
+    commands.run((sys.executable, transfer.__file__, "remove"), env=transfer.environment(server))

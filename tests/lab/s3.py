@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.lab.servers import LOOPBACK, free_port, server
+from tests.lab.shaped_link import ShapedLink
 
 BUCKET = "backups"
 
@@ -52,8 +53,10 @@ def moto() -> Iterator[S3Server]:
 
 
 @contextmanager
-def rclone() -> Iterator[S3Server]:
+def rclone(link: ShapedLink | None = None) -> Iterator[S3Server]:
     """Run `rclone serve s3` over a directory: checks signatures, knows nothing of boto.
+
+    With a link, it runs at the link's far end.
 
     Ref.: https://rclone.org/commands/rclone_serve_s3/
     """
@@ -61,11 +64,14 @@ def rclone() -> Iterator[S3Server]:
     with tempfile.TemporaryDirectory(prefix="rclone-") as directory:
         root = Path(directory) / "objects"
         (root / BUCKET).mkdir(parents=True)
-        argv = (_program("rclone"), "serve", "s3", "--addr", f"{LOOPBACK}:{port}", root)
+        address = link.address if link else LOOPBACK
+        argv: tuple[str, ...] = (str(_program("rclone")), "serve", "s3")
+        argv = (*argv, "--addr", f"{address}:{port}", str(root))
         env = {"RCLONE_CONFIG": "/dev/null", "RCLONE_AUTH_KEY": '"lab-key,lab-secret"'}
         log = Path(directory) / "rclone.log"
-        with server(argv, port=port, log=log, env=env) as pid:
-            endpoint = f"http://{LOOPBACK}:{port}"
+        whole = link.inside(*argv) if link else argv
+        with server(whole, port=port, log=log, env=env, address=address) as pid:
+            endpoint = f"http://{address}:{port}"
             yield S3Server(endpoint, "lab-key", "lab-secret", pid, directory=root / BUCKET)
 
 

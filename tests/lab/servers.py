@@ -16,9 +16,14 @@ LOOPBACK = "127.0.0.1"
 
 @contextmanager
 def server(
-    argv: Sequence[str | Path], *, port: int, log: Path, env: Mapping[str, str] | None = None
+    argv: Sequence[str | Path],
+    *,
+    port: int,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    address: str = LOOPBACK,
 ) -> Iterator[int]:
-    """Start a server, wait until it listens on its loopback port, yield its pid, end it."""
+    """Start a server, wait until it listens on its port, yield its pid, end it."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *map(str, argv)],
@@ -28,7 +33,7 @@ def server(
             env=processes.environment(None, "", env or {}),
         )
     try:
-        processes.until(lambda: process.poll() is not None or listens(port), "", within=60)
+        processes.until(lambda: process.poll() is not None or listens(port, address), "it listens")
         if process.poll() is not None:
             raise LabError(f"{argv[0]} ended at its start", detail=log.read_text()[-2000:])
         yield process.pid
@@ -51,8 +56,8 @@ def free_port() -> int:
         return port
 
 
-def listens(port: int) -> bool:
-    """Tell whether something listens on a port of 127.0.0.1."""
+def listens(port: int, address: str = LOOPBACK) -> bool:
+    """Tell whether something listens on a port."""
     with socket.socket() as probe:
         probe.settimeout(1)
-        return probe.connect_ex((LOOPBACK, port)) == 0
+        return probe.connect_ex((address, port)) == 0
