@@ -1,4 +1,4 @@
-"""Databases that logical recoveries have set aside."""
+"""Databases that recoveries and restores of databases have set aside."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from dataclasses import dataclass
 
 from runbook import Need, check, ensure, fact, note
 from runbook.actions import Action
+from runbook.components.standing import aside_name as restored_aside
+from runbook.components.standing import standing
 from runbook.errors import SettingsError
 from runbook.logical.recovery.databases import Database, databases, droppings
-from runbook.logical.recovery.mark import aside_name, read_mark
+from runbook.logical.recovery.mark import aside_name as recovered_aside
+from runbook.logical.recovery.mark import read_mark
 from runbook.postgres import Node
 from runbook.units import readable_bytes
 from tasks._task import task
 
 _MOMENT = re.compile(r"[0-9]{14}")
-_OVER = "no recovery that has not come to its end could need them as its way back"
-_HINT = "Bring it to its end: start logical-recovery again; or go back by hand, as its page tells."
+_SPARE = "none of them is an unfinished restore's way back, or the only copy"
+_HINT = (
+    "Bring it to its end: start logical-recovery or component-restore again; or go back by hand, "
+    "as its page tells. An only copy is nobody's to drop but a person's, by its name."
+)
 
 
 @dataclass(frozen=True)
@@ -28,25 +34,36 @@ class KeptDatabases:
 
     def found(self) -> tuple[Database, ...]:
         """Ask which of them are still there."""
-        ending = aside_name("", self.moment)
+        ending = recovered_aside("", self.moment)
         there = databases(self.primary)
         return tuple(there[name] for name in sorted(there) if name.endswith(ending))
 
-    def is_over(self) -> bool:
-        """Tell whether none of them is the way back of a recovery that has not come to its end."""
+    def is_spare(self) -> bool:
+        """Tell whether nothing needs any of them."""
         return not self._needed()
 
     def told(self) -> str:
-        """Tell which of them are, and of which recovery."""
-        mark = read_mark(self.primary)
-        backup = mark.backup if mark is not None else ""
-        return f"{', '.join(self._needed())}: way back of the recovery of {backup}, not at its end"
+        """Tell what needs which of them."""
+        return "; ".join(f"{name}: {why}" for name, why in self._needed().items())
 
-    def _needed(self) -> tuple[str, ...]:
-        mark = read_mark(self.primary)
-        if mark is None:
-            return ()
-        return tuple(each.name for each in self.found() if mark.needs(each.oid))
+    def _needed(self) -> dict[str, str]:
+        recovery, now = read_mark(self.primary), standing(self.primary)
+        needed = {}
+        for each in self.found():
+            successors = [one for one in now.values() if each.name in self._asides_of(one.name)]
+            unfinished = [one.mark for one in successors if one.mark and not one.mark.is_finished]
+            if recovery is not None and recovery.needs(each.oid):
+                needed[each.name] = f"way back of the recovery of {recovery.backup}, not at its end"
+            elif unfinished:
+                needed[each.name] = (
+                    f"way back of the restore of {unfinished[0].dump}, not at its end"
+                )
+            elif not successors:
+                needed[each.name] = "no database bears the name that it had"
+        return needed
+
+    def _asides_of(self, name: str) -> tuple[str, str]:
+        return recovered_aside(name, self.moment), restored_aside(name, self.moment)
 
     def dropping(self) -> tuple[Action, ...]:
         """Drop them all."""
@@ -68,7 +85,7 @@ def find(primary: Node, moment: str) -> KeptDatabases:
         fact(f"database {each.name}", readable_bytes(each.size), bound=False)
     if not found:
         note(f"nothing that was set aside at {moment} is kept on {primary}")
-    check(_OVER, kept.is_over, seen=kept.told, hint=_HINT)
+    check(_SPARE, kept.is_spare, seen=kept.told, hint=_HINT)
     return kept
 
 
@@ -78,6 +95,6 @@ def drop(kept: KeptDatabases) -> None:
     ensure(
         f"no database that was set aside at {kept.moment} is left on {kept.primary}",
         holds=lambda: not kept.found(),
-        needs=[Need(_OVER, kept.is_over, kept.told, _HINT)],
+        needs=[Need(_SPARE, kept.is_spare, kept.told, _HINT)],
         by=kept.dropping,
     )

@@ -1,4 +1,4 @@
-"""Removal of the databases that a logical recovery has set aside.
+"""Removal of the databases that a logical recovery or a component restore has set aside.
 
 When: the recovered databases have proven themselves, and the room is needed.
 Loses: the old databases, for good. There is no undo after it.
@@ -16,7 +16,7 @@ from tasks import kept_databases
 
 @procedure("discard-databases")
 def discard_databases(cluster: str, moment: str, reason: str = "", dry_run: bool = True) -> None:
-    """Drop the databases that a logical recovery has set aside.
+    """Drop the databases that a logical recovery or a component restore has set aside.
 
     Args:
         cluster: Name of the cluster.

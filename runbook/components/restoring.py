@@ -69,12 +69,12 @@ class ComponentRestore:
         now = self.standing()
         if now is None or now.mark is None or now.mark.dump != self.dump.id:
             return False
-        return not self.again or now.mark.stage != "finished" or now.mark.run_id == current().id
+        return not self.again or not now.mark.is_finished or now.mark.run_id == current().id
 
     def is_closed(self) -> bool:
         """Tell whether the restore has come to its end."""
         now = self.standing()
-        return now is not None and now.mark is not None and now.mark.stage == "finished"
+        return now is not None and now.mark is not None and now.mark.is_finished
 
     def incoming(self) -> str:
         """Name the database that this dump stands loaded in, whole and checked; empty: none."""

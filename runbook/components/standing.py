@@ -41,6 +41,11 @@ class Mark:
     def __str__(self) -> str:
         return f"{self.dump}:{self.run_id}:{self.stage}"
 
+    @property
+    def is_finished(self) -> bool:
+        """Tell whether the restore has come to its end."""
+        return self.stage == "finished"
+
 
 @dataclass(frozen=True)
 class Standing:

@@ -39,7 +39,7 @@ class Swapping:
         pairs = [pair for job in waiting for pair in job.renames()]
         for target, name in pairs:
             if target in old:
-                note(f"the old {target} is kept as {name}, closed; drop it once the new is proven")
+                note(f"the old {target} is kept as {name}, closed, until discard-databases")
         kept = [statements.unmarking(name) for target, name in pairs if target in old]
         return [
             *(self._sql(statements.closing(name, current().id)) for name in old),

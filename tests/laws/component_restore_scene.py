@@ -201,12 +201,6 @@ def way_back(old: str) -> tuple[str, ...]:
     return _statements(lines, old)
 
 
-def dropping(old: str) -> tuple[str, ...]:
-    """Give the statement of the page that drops a database that was set aside."""
-    text = PAGE.read_text().partition("When the new one")[2]
-    return _statements(re.findall(r"    (DROP DATABASE .*;)", text), old)
-
-
 def _statements(lines: list[str], old: str) -> tuple[str, ...]:
     sql = "\n".join(lines).replace("component_aside_<moment>", old)
     before, _, rest = sql.partition("BEGIN;")

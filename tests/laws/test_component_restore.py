@@ -126,9 +126,42 @@ def test_the_way_back_of_the_page_brings_the_old_database_back(there: Restores) 
     there.first.psql("DROP DATABASE component_undone")
     there.restored()
     assert there.text("component") == there.dumped["component"]
-    for line in component_restore_scene.dropping(there.made()[0]):
-        there.first.psql(line)
+
+
+def test_the_old_database_is_discarded_once_its_successor_is_in_service(there: Restores) -> None:
+    assert there.run(database="all", at=Point("8")).ended == "killed"
+    kept = there.made()
+    assert len(kept) == len(DATABASES)
+    for name in kept:
+        refused = discard(there, name)
+        assert refused.ended == "CheckFailed", refused.said
+        assert f"{name}: way back of the restore of {there.stamp}, not at its end" in refused.said
+    assert there.made() == kept
+    there.restored(database="all")
+    assert discard(there, kept[0], dry_run=True).completed
+    assert there.made() == kept
+    for name in kept:
+        outcome = discard(there, name)
+        assert outcome.completed, outcome.said
     assert there.made() == []
+    assert {name: there.text(name) for name in DATABASES} == there.dumped
+    assert discard(there, kept[0]).changed == 0
+
+
+def test_the_only_copy_of_a_database_is_not_discarded(there: Restores) -> None:
+    there.restored()
+    kept = there.made()
+    there.first.psql("ALTER DATABASE component RENAME TO component_elsewhere")
+    refused = discard(there, kept[0])
+    assert refused.ended == "CheckFailed", refused.said
+    assert f"{kept[0]}: no database bears the name that it had" in refused.said
+    assert there.made() == kept
+    there.first.psql("ALTER DATABASE component_elsewhere RENAME TO component")
+
+
+def discard(there: Restores, name: str, **arguments: object) -> Outcome:
+    """Drop what was set aside at the moment in a name."""
+    return there.scene.run("discard-databases", moment=name[-14:], **arguments)
 
 
 BEFORE = [*(Point(step) for step in ("2", "3", "4")), *(Point("5", action=n) for n in (2, 4, 5))]
