@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from threading import Semaphore
 
 from runbook import check, ensure, note, together
 from runbook.components.catalogue import DumpCatalogue
@@ -17,11 +16,10 @@ from runbook.errors import Interrupted, RunbookError
 from runbook.evidence import Kept, KeptFile
 from runbook.run import Run, current
 from runbook.together import raise_all
+from runbook.turns import Turns
 from runbook.units import readable_bytes, readable_seconds
 from runbook.watch import log
 from tasks._task import task
-
-_TURN_SECONDS = 0.2
 
 
 @task("dump every component database")
@@ -34,10 +32,11 @@ def dump_all(places: Places, occasion: Occasion) -> list[RunbookError]:
     failed: list[RunbookError] = []
     settings = places.group.settings
     stamp = places.stamp(current().id)
-    turns = {keeper.server.node.name: Semaphore(settings.at_once) for keeper in places.keepers}
+    turns = {keeper.server.node.name: Turns(settings.at_once) for keeper in places.keepers}
     works: list[Callable[[], None]] = []
     sizes = places.group.primary.sizes
-    for database in sorted(settings.databases, key=lambda name: -sizes[name]):
+    largest_first = sorted(settings.databases, key=lambda name: -sizes[name])
+    for number, database in enumerate(largest_first):
         for keeper in places.keepers:
             job = Dumping(
                 places.group,
@@ -48,7 +47,7 @@ def dump_all(places: Places, occasion: Occasion) -> list[RunbookError]:
                 stamp,
                 current().id,
             )
-            work = partial(_in_turn, turns[keeper.server.node.name], partial(_dump, job))
+            work = partial(_in_turn, turns[keeper.server.node.name], number, partial(_dump, job))
             works.append(partial(_collected, failed, work))
     together(works)
     return failed
@@ -92,14 +91,10 @@ def all_kept(places: Places, failed: Sequence[RunbookError]) -> None:
     )
 
 
-def _in_turn(turn: Semaphore, work: Callable[[], None]) -> None:
-    """Do a piece of work when the server has a place for it."""
-    while not turn.acquire(timeout=_TURN_SECONDS):
-        current().go_on()
-    try:
+def _in_turn(turns: Turns, number: int, work: Callable[[], None]) -> None:
+    """Do a piece of work when the server has a place for it, after those before it."""
+    with turns.taken(number):
         work()
-    finally:
-        turn.release()
 
 
 def _collected(failed: list[RunbookError], work: Callable[[], None]) -> None:
