@@ -17,7 +17,7 @@ from runbook import lock
 from runbook.components import places
 from runbook.postgres import node as postgres_node
 from runbook.stores import node_folder
-from tests.lab import processes
+from tests.lab import judge, processes
 from tests.lab.loopback import LoopbackLab
 from tests.lab.postgres import PostgresNode
 from tests.laws import inventory
@@ -178,6 +178,12 @@ class Scene:
         """Insist that nothing of a run is left running."""
         processes.until(lambda: not self.traces(), f"nothing runs: {self.traces()}", within=15)
 
+    def replayed(self) -> None:
+        """Wait until every standby has replayed what the primary has written."""
+        written = judge.position(self.first)
+        has_all = lambda: all(judge.position(node) >= written for node in self.nodes)  # noqa: E731
+        processes.until(has_all, "the standbys have replayed it")
+
     @contextmanager
     def locked(self, table: str, database: str) -> Iterator[None]:
         """Hold a table on every server, so that a dump of it waits.
@@ -239,6 +245,7 @@ def build(lab: LoopbackLab, *names: str, rows: int = 20000) -> Scene:
     base = lab.directory / f"{first.name}-base"
     base.mkdir(mode=0o755)
     scene = Scene(lab, nodes, base)
+    scene.replayed()
     scene.empty()
     return scene
 

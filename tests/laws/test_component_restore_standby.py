@@ -33,6 +33,7 @@ def pair(built: Scene) -> Iterator[Scene]:
     built.empty()
     built.back_up()
     built.first.psql("DELETE FROM public.users WHERE id > 400", database="component")
+    built.replayed()
     yield built
     built.settled()
 
