@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -121,6 +122,7 @@ class _Watcher:
         self.plan: Plan | None = None
         self._at = at
         self._step, self._action = "", 0
+        self._counting = threading.Lock()
 
     def planned(self, plan: Plan) -> None:
         log.debug("%s", plan.markdown())
@@ -137,8 +139,10 @@ class _Watcher:
         log.debug("%s", text)
         if not text.startswith("on "):
             return
-        self._action += 1
-        if self._at == Point(self._step, self._action, signal=self._signal):
+        with self._counting:  # of several threads, each has the number of its own action
+            self._action += 1
+            here = self._at == Point(self._step, self._action, signal=self._signal)
+        if here:
             self._die()
 
     def progress(self, progress: Progress) -> None:
