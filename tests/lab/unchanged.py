@@ -9,7 +9,9 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
+from tests.lab import processes
 from tests.lab.postgres import PostgresNode
 from tests.lab.sshd import Entry
 
@@ -48,6 +50,8 @@ _READERS = re.compile(
     r"|\S*repmgr\b.*(--dry-run|cluster show|node (check|status)|service status|--version)"
     r"|\S*sftp-server)(\s|$)"
 )
+
+_MARK = "written down up to here"
 
 
 @dataclass
@@ -92,14 +96,14 @@ def _snapshot(node: PostgresNode) -> _Snapshot:
         _files(node.data_directory),
         lsn,
         len(node.host.journal),
-        _journal(node).stat().st_size if _journal(node).exists() else 0,
+        _logged(node),
     )
 
 
 def _observe(
     node: PostgresNode, old: _Snapshot, into: Observation, scripts: Collection[str]
 ) -> None:
-    statements = _statements(node, old.log_size)
+    statements = _statements(node, old.log_size, _logged(node))
     new = _snapshot(node)
     commands = node.host.journal[old.commands :]
     into.commands[node.name], into.statements[node.name] = commands, statements
@@ -200,12 +204,36 @@ def _journal(node: PostgresNode) -> Path:
     return node.log.with_suffix(".json")
 
 
-def _statements(node: PostgresNode, start: int) -> tuple[str, ...]:
-    """Read what the server was asked since its log had that size."""
+def _logged(node: PostgresNode) -> int:
+    """Give where the log of a server ends, with all in it that it was asked so far.
+
+    The server hands its lines to a process that writes them, and does not wait for it.
+    """
+    if not _journal(node).exists():
+        return 0
+    before = _journal(node).stat().st_size
+    if node.is_running():
+        mark = f"{_MARK}: {uuid4().hex}"
+        node.psql(f"SELECT '{mark}'")
+        written = lambda: mark.encode() in _lines(node, before)  # noqa: E731
+        processes.until(written, f"the log of {node.name} is written")
+    return before + len(_lines(node, before))
+
+
+def _lines(node: PostgresNode, start: int) -> bytes:
+    """Read the whole lines of a log that follow a position."""
+    with _journal(node).open("rb") as log:
+        log.seek(start)
+        text = log.read()
+    return text[: text.rfind(b"\n") + 1]
+
+
+def _statements(node: PostgresNode, start: int, end: int) -> tuple[str, ...]:
+    """Read what the server was asked between two positions of its log."""
     if not _journal(node).exists():
         return ()
-    with _journal(node).open() as log:
-        log.seek(start)
-        messages = [json.loads(line).get("message", "") for line in log]
+    lines = _lines(node, start)[: end - start].decode().split("\n")[:-1]
+    messages = [json.loads(line).get("message", "") for line in lines]
     pattern = re.compile(r"^(?:statement|execute [^:]*|received replication command): (.*)$", re.S)
-    return tuple(found[1] for message in messages if (found := pattern.match(message)))
+    found = (match[1] for message in messages if (match := pattern.match(message)))
+    return tuple(statement for statement in found if _MARK not in statement)
