@@ -19,6 +19,13 @@ class OrderedChannel(paramiko.Channel):  # type: ignore[misc]
     """
 
     in_window_sofar: int
+    is_cut = False
+    """Whether it ended with its connection, and not by a word of the other side."""
+
+    def _unlink(self) -> None:
+        """Note it before anybody who waits is woken: the connection counts as living till after."""
+        self.is_cut = self.is_cut or not self.closed
+        super()._unlink()
 
     def shutdown(self, how: int) -> None:
         """Close one or both directions, as of a socket."""

@@ -202,7 +202,7 @@ class SshProcess:
         if not self._channel.status_event.wait(timeout):
             raise TimeoutError
         code = int(self._channel.recv_exit_status())
-        if code < 0 and not self._channel.get_transport().is_active():
+        if code < 0 and (self._channel.is_cut or not self._channel.get_transport().is_active()):
             raise self._lost("it ended while the command ran")
         return code
 

@@ -20,6 +20,7 @@ from runbook.errors import (
     Unreachable,
 )
 from runbook.hosts import Command, Host, Ssh, connections
+from runbook.hosts.channel import OrderedChannel
 from tests.contract.hosts.scene import ssh_to
 from tests.lab.loopback import LoopbackLab
 from tests.lab.processes import until
@@ -236,6 +237,21 @@ def test_what_only_reads_is_asked_again_when_the_connection_breaks(
     with pytest.raises(ConnectionLost):
         remote.read("sh", "-c", _CUTTING, "cutting", str(counted), "9")
     assert _starts(counted) == 3
+
+
+def test_a_break_is_told_as_one_also_before_the_connection_counts_as_ended(
+    remote: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine some time lies between the ends of the channels and of the connection."""
+    unlink = OrderedChannel._unlink
+
+    def slowly(channel: OrderedChannel) -> None:
+        unlink(channel)
+        time.sleep(1)
+
+    monkeypatch.setattr(OrderedChannel, "_unlink", slowly)
+    with pytest.raises(ConnectionLost):
+        remote.run(Command(("sh", "-c", _CUTTING, "cutting", str(tmp_path / "starts"), "1")))
 
 
 def test_what_may_change_something_is_not_done_twice(remote: Host, tmp_path: Path) -> None:
