@@ -150,8 +150,10 @@ def servers(node: PostgresNode) -> list[Path]:
     return sorted(at for parent, at in parents.values() if parent not in parents)
 
 
-def strays(node: PostgresNode, *, within: float = 3) -> list[str]:
+def strays(node: PostgresNode, *, within: float = 30) -> list[str]:
     """List what a run has left on a node and that does not end by itself in so many seconds.
+
+    A leash waits 5 s before it kills, and a base backup waits for its checkpoint, client or none.
 
     Commands in the node's directory that are neither a server, repmgrd nor a supervisor; base
     backups that still run from it; temporary slots.

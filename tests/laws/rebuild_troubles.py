@@ -34,7 +34,7 @@ def incoming(node: PostgresNode) -> list[str]:
 def assert_nothing_left(scene: Scene, node: PostgresNode) -> None:
     """Judge what a run that did not come to its end has left: nothing that runs or looks whole."""
     for each in scene.nodes:
-        strays = judge.strays(each, within=30)  # a leash waits 5 s before it kills
+        strays = judge.strays(each)
         assert not strays, strays
         if each.is_running():
             processes.until(lambda each=each: not _clones(each), "clones' walsenders have ended")
