@@ -48,7 +48,7 @@ class Host(BaseModel):
         began = time.monotonic()
         process = self.way.start(command.wrapped(self.way.login))
         try:
-            with underway(process):
+            with underway(process, _LEASH_SECONDS if command.leashed else 0):
                 return self._finish(process, command, began)
         finally:
             _end(process, command)

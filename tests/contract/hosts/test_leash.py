@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from runbook.errors import Unreachable
+from runbook.errors import CommandFailed, Unreachable
 from runbook.hosts import Host
+from runbook.hosts.underway import Underway, collected
 from tests.contract.hosts.scene import sh
 from tests.lab import processes
 from tests.lab.loopback import LoopbackLab
@@ -104,3 +105,24 @@ def test_a_cut_connection_ends_the_leashed_command_and_is_told(
     assert [str(error).splitlines()[0] for error in answers] == [
         "ERROR:  the SSH connection was lost"
     ]
+
+
+def test_what_is_cleared_up_after_an_end_from_outside_meets_nobody_any_more(
+    host: Host, machine: LabHost
+) -> None:
+    file, commands = machine.directory / "written", Underway()
+    stubborn = f"trap '' TERM; while :; do echo {STUBBORN} >>{file}; sleep 0.1; done"
+
+    def work() -> None:
+        with collected(commands), contextlib.suppress(CommandFailed):
+            host.run(sh(stubborn, leashed=True))
+        host.run(sh(f"rm -f {file}"))
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    processes.until(file.exists, "it runs")
+    while worker.is_alive():
+        commands.end()
+        worker.join(0.2)
+    gone(str(file), within=15)
+    assert not file.exists()
