@@ -17,6 +17,7 @@ from runbook.errors import Unreachable
 from runbook.hosts import Host
 from runbook.hosts.tunnel import Endpoint, endpoint
 from tests.contract.hosts.scene import ssh_to
+from tests.lab import processes
 from tests.lab.loopback import LoopbackLab
 from tests.lab.postgres import PostgresNode
 from tests.lab.sshd import Host as LabHost
@@ -105,12 +106,20 @@ def test_a_port_where_nobody_listens_is_told(machine: LabHost, remote: Host) -> 
 def test_a_query_is_cancelled_through_the_tunnel(loopback_lab: LoopbackLab) -> None:
     node: PostgresNode = loopback_lab.postgres("way4", authentication="trust")
     host = Host(name="way4", way=ssh_to(node.host))
+    asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+
+    def cancel() -> None:
+        processes.until(lambda: node.psql(asleep) == "1", "the query is at work")
+        connection.cancel_safe()
+
     with endpoint(host, node.host.address, node.port) as door:
         conninfo = f"host={door.host} port={door.port} user=postgres dbname=postgres"
         with psycopg.connect(conninfo) as connection:
-            threading.Timer(0.5, connection.cancel_safe).start()
             began = time.monotonic()
+            canceller = threading.Thread(target=cancel)
+            canceller.start()
             with pytest.raises(psycopg.errors.QueryCanceled):
                 connection.execute("SELECT pg_sleep(30)")
             assert time.monotonic() - began < 15
+            canceller.join()
     host.way.close()
