@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,16 +16,27 @@ from runbook.stream.base_backup import BackupOptions, Data, base_backup
 from runbook.stream.replication import Replication, ServerError
 from runbook.stream.take import take
 from tests.contract.stream.server import Server
+from tests.lab import processes
 
 
-def gone(source: Server, within: float = 5) -> bool:
+def gone(source: Server) -> bool:
     """Whether every walsender is gone in time."""
-    deadline = time.monotonic() + within
-    while source.walsenders():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
+    processes.until(lambda: not source.walsenders(), "no walsender is left")
     return True
+
+
+def at_work(source: Server, then: Callable[[], object]) -> threading.Thread:
+    """Do something a second after a backup has begun."""
+
+    def work() -> None:
+        begun = "select count(*) from pg_stat_replication where state = 'backup'"
+        processes.until(lambda: source.psql(begun) == "1", "a backup is under way")
+        time.sleep(1)
+        then()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
 
 
 def slow(source: Server, *, fast: bool = True) -> tuple[Replication, BackupOptions]:
@@ -83,12 +95,11 @@ def test_another_thread_cancels_a_backup(any_server: Server, tmp_path: Path, fas
         "drop table if exists dirty; create table dirty as select generate_series(1, 300000)"
     )
     connection, options = slow(any_server, fast=fast)
-    timer = threading.Timer(1, connection.cancel)
-    timer.start()
+    canceller = at_work(any_server, connection.cancel)
     began = time.monotonic()
     with pytest.raises(ServerError) as stopped:
         take(base_backup(connection, options), lambda name: (tmp_path / name).open("wb"))
-    timer.join()
+    canceller.join()
     assert stopped.value.sqlstate == "57014"
     assert time.monotonic() - began < 30
     assert gone(any_server)
@@ -98,10 +109,9 @@ def test_another_thread_cancels_a_backup(any_server: Server, tmp_path: Path, fas
 def test_a_walsender_that_is_ended_is_an_error(any_server: Server, tmp_path: Path) -> None:
     connection, options = slow(any_server)
     end = "select pg_terminate_backend(pid) from pg_stat_replication"
-    timer = threading.Timer(1, any_server.psql, [end])
-    timer.start()
+    ender = at_work(any_server, lambda: any_server.psql(end))
     with pytest.raises((ServerError, Unreachable)) as stopped:
         take(base_backup(connection, options), lambda name: (tmp_path / name).open("wb"))
-    timer.join()
+    ender.join()
     assert "terminating" in str(stopped.value)
     assert not (tmp_path / "backup_manifest").exists()
