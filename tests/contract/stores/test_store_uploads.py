@@ -47,6 +47,8 @@ host = Host.model_validate_json(sys.argv[2])
 with location.open(secret, host) as store, store.upload("shop/base.tar") as upload:
     for _ in range(40):
         upload.write(bytes(1 << 20))
+    while not store.abandoned("shop/"):
+        time.sleep(0.1)
     time.sleep(1)
     os.kill(os.getpid(), signal.SIGKILL)
 """
