@@ -12,6 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from tests.lab.processes import until
 from tests.prefect.guarded import LOGIN, Guarded, basic, guarded_room, lets_in, visitor
 from tests.prefect.single_sign_on import SingleSignOn, single_sign_on
 
@@ -45,6 +46,11 @@ def _sign_in(door: SingleSignOn, name: str) -> httpx.Client:
     return browser
 
 
+def _await_logged(door: SingleSignOn, line: str) -> None:
+    """Wait until the proxy has logged a request, which it does after it has answered."""
+    until(lambda: line in door.log.read_text(), f"the log has {line}")
+
+
 def test_who_has_not_signed_in_is_sent_to_the_provider(door: SingleSignOn) -> None:
     browser = visitor(door.address, door.certificate)
     for path in ("/", "/dashboard", "/docs", "/openapi.json", "/ui-settings"):
@@ -70,7 +76,7 @@ def test_who_has_signed_in_reaches_ui_and_api_and_is_named(door: SingleSignOn) -
     assert re.findall(r"(?im)^x-remote-user: (.*)\r$", arrived) == ["ada@example.net"]
     assert "mod_auth_openidc" not in arrived
     assert "OIDC_" not in arrived
-    assert f"ada@example.net POST {_COUNT} 200" in door.log.read_text()
+    _await_logged(door, f"ada@example.net POST {_COUNT} 200")
     assert "code=" not in door.log.read_text()
 
 
@@ -79,7 +85,7 @@ def test_who_is_not_one_of_the_people_is_kept_out(door: SingleSignOn) -> None:
     for path in ("/dashboard", "/ui-settings", "/api/hello"):
         assert browser.get(path).status_code == 403, path
     assert browser.post(_COUNT, json={}).status_code == 403
-    assert f"eve@example.net POST {_COUNT} 403" in door.log.read_text()
+    _await_logged(door, f"eve@example.net POST {_COUNT} 403")
 
 
 def test_the_page_of_another_site_cannot_act_for_a_person(door: SingleSignOn) -> None:
