@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -86,8 +87,9 @@ def test_the_pages_of_a_run_tell_who_approved_where_the_time_went_and_where_the_
     assert "| reason | ticket 7 |" in approval
     about, result = found[f"touch-{touch.cluster}-result"]
     assert about == "2 changes made"
-    for wanted in (approval, "| 2 | Touch the second | 0.", f"pg-runbooks audit show {run}"):
+    for wanted in (approval, f"pg-runbooks audit show {run}"):
         assert wanted in result
+    assert re.search(r"\| 2 \| Touch the second \| \d[\w. ]* s \|", result), result
     assert str(room.state / "audit" / f"{run}.jsonl") in result
 
 
