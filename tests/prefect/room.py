@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from deployments.settings import ControlRoom
@@ -74,6 +74,16 @@ class Room:
         for pid in [*pids, *(mark.process.pid for mark in marks if mark)]:
             os.kill(pid, signal.SIGKILL)
         self.launcher.wait(30)
+
+    @contextmanager
+    def no_reaper(self) -> Iterator[None]:
+        """Hold the launcher, which reaps every minute, still for the time of a block."""
+        assert self.launcher is not None
+        self.launcher.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.launcher.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         """End whatever of it still runs."""
