@@ -141,20 +141,21 @@ class Launcher:
     def _drain(self) -> None:
         """Take no new run, let running steps end, end what is left, and say so in its state."""
         told(self._pause_pool)
-        until = time.monotonic() + self.drain
-        told(lambda: self._await_runs(until))
+        told(self._await_runs)
         worker = self._children[-1]
         worker.stop(_STOP_SECONDS)
         told(lambda: self._say_reaped(reap(self.room.state, alone=_no_other_worker())))
         told(self._resume_pool)
 
-    def _await_runs(self, until: float) -> None:
-        said = False
-        while (running := _runs_here()) and time.monotonic() < until:
-            if not said:
-                self.tell(f"waiting for {', '.join(run.name for run in running)}")
-                said = True
+    def _await_runs(self) -> None:
+        """Give running steps their time; it begins when they are known: a server may be slow."""
+        running = _runs_here()
+        if running:
+            self.tell(f"waiting for {', '.join(run.name for run in running)}")
+        until = time.monotonic() + self.drain
+        while running and time.monotonic() < until:
             time.sleep(_LOOK_SECONDS * 5)
+            running = _runs_here()
 
     def _pause_pool(self) -> None:
         """Pause the pool, and note that it was us: a person's own pause stays."""

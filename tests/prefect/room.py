@@ -26,7 +26,7 @@ class Room:
         self.log = state / "launcher.log"
         self.launcher: subprocess.Popen[bytes] | None = None
 
-    def start(self, drain: float = 1.0) -> float:
+    def start(self, drain: float = 0.01) -> float:
         """Start everything and give the seconds until the worker was started."""
         began = time.monotonic()
         self.state.mkdir(parents=True, exist_ok=True)
