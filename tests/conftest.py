@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.lab import azurite as azure
 from tests.lab import s3
@@ -12,6 +13,10 @@ from tests.lab.azurite import BlobServer
 from tests.lab.loopback import LoopbackLab
 from tests.lab.machines import MachinesLab
 from tests.lab.s3 import S3Server
+
+# What an example takes is told by how busy the machine is, and no law speaks of it.
+settings.register_profile("any machine", settings.default, deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="module")
