@@ -145,6 +145,13 @@ def orphan_slot(node: PostgresNode, name: str = "repmgr_slot_99") -> str:
     return name
 
 
+def drop_slot(primary: PostgresNode, name: str) -> None:
+    """Drop a slot; its standby was stopped, and its walsender may need a moment to hear of that."""
+    free = f"SELECT NOT active FROM pg_replication_slots WHERE slot_name = '{name}'"
+    processes.until(lambda: primary.psql(free) == "t", f"nobody uses {name}")
+    primary.psql(f"SELECT pg_drop_replication_slot('{name}')")
+
+
 def ghost(primary: PostgresNode, number: int = 99) -> int:
     """Leave a node in repmgr's metadata that does not exist; return its id."""
     primary.psql(

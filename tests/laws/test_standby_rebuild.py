@@ -233,7 +233,7 @@ def test_a_second_primary_is_told_and_what_only_it_held_is_kept(healthy: Scene) 
 def test_stale_metadata_and_slots_are_put_right_and_strangers_left_alone(healthy: Scene) -> None:
     first, lost = healthy.node("ra"), healthy.node("rb")
     lost.stop()
-    first.psql("SELECT pg_drop_replication_slot('repmgr_slot_2')")
+    split.drop_slot(first, "repmgr_slot_2")
     split.forgotten(first, lost)
     split.orphan_slot(first, "repmgr_slot_1")
     split.orphan_slot(first, "repmgr_slot_99")

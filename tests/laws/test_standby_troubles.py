@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab import processes
+from tests.lab import processes, split
 from tests.lab.loopback import LoopbackLab
 from tests.lab.postgres import PostgresNode
 from tests.lab.trouble import fill, small_disk, unreachable
@@ -124,7 +124,7 @@ def test_a_primary_that_lacks_settings_is_restarted_once(pair: Scene) -> None:
 def test_a_slot_that_was_lost_leads_to_a_new_copy(pair: Scene) -> None:
     assert pair.run().completed
     pair.standby.stop()
-    pair.primary.psql(f"SELECT pg_drop_replication_slot('{pair.slot}')")
+    split.drop_slot(pair.primary, pair.slot)
     pair.primary.psql("SELECT pg_switch_wal()")
     killed = pair.run(at=Point("6"))
     assert killed.ended == "killed", killed.said
