@@ -57,6 +57,9 @@ from tests.laws.replication_judges import Judged
 
 ROWS = 1000
 
+_AT_WORK = """
+SELECT count(*) FROM pg_stat_activity WHERE application_name = 'counting' AND state = 'active'"""
+
 
 @dataclass
 class Scene(Judged):
@@ -175,13 +178,21 @@ class Scene(Judged):
     @contextmanager
     def unchanged(self, *scripts: str) -> Iterator[Observation]:
         """Prove that nothing changes in a block; applications that run stand still meanwhile."""
-        for app in self.apps:
-            app.send(signal.SIGSTOP)
-        before = [(app.pid, app.settings.read_text()) for app in self.apps]
-        try:
+        with self.at_rest():
+            before = [(app.pid, app.settings.read_text()) for app in self.apps]
             with self.lab.unchanged(*self.nodes, scripts=(*reading.REPLICATION, *scripts)) as seen:
                 yield seen
             assert [(app.pid, app.settings.read_text()) for app in self.apps] == before
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Let the applications stand still for a block, and none of their rows be on its way."""
+        for app in self.apps:
+            app.send(signal.SIGSTOP)
+        try:
+            running = [node for node in self.nodes if node.is_running()]
+            processes.until(lambda: all(map(_is_idle, running)), "no row is on its way")
+            yield
         finally:
             for app in self.apps:
                 app.send(signal.SIGCONT)
@@ -195,6 +206,14 @@ class Scene(Judged):
             **self.cluster_settings,
         }
         return inventory.of_one(self.name, cluster, self.base)
+
+
+def _is_idle(node: PostgresNode) -> bool:
+    """Tell whether a server has read all that it was sent, and is at work on no row."""
+    where = ("src", node.host.address, "sport", "=", f":{node.port}")
+    seen = processes.run(["ss", "-Htn", "state", "established", *where]).stdout
+    is_read = all(line.split()[0] == "0" for line in seen.splitlines())
+    return is_read and node.psql(_AT_WORK) == "0"
 
 
 def build(
