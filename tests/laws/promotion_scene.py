@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.lab import judge, processes
+from tests.lab import judge, processes, trouble
 from tests.lab.loopback import LoopbackLab
 from tests.lab.postgres import PostgresNode
 from tests.laws import replication_scene
@@ -26,6 +28,28 @@ def build(lab: LoopbackLab, *names: str, base: Path) -> Scene:
     scene.app_settings = {"database": [variable]}
     scene.keep()
     return scene
+
+
+@contextmanager
+def caught_up(scene: Scene) -> Iterator[None]:
+    """Let the application stand still for a block that begins when the standbys have everything.
+
+    What a primary has written when it dies is else now and then with one standby, or with none.
+    """
+    primary, *standbys = scene.nodes
+    running = [node for node in standbys if node.is_running()]
+    with scene.at_rest():
+        processes.until(
+            lambda: {judge.received(node) for node in running} == {judge.position(primary)},
+            "the standbys have received everything",
+        )
+        yield
+
+
+def kill(scene: Scene) -> None:
+    """Kill the first primary when the standbys have received all of it; the application goes on."""
+    with caught_up(scene):
+        trouble.kill(scene.nodes[0])
 
 
 def assert_promoted(scene: Scene, new: PostgresNode, *followers: PostgresNode) -> None:

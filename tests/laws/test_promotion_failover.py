@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.lab import judge, split, trouble
 from tests.lab.loopback import LoopbackLab
 from tests.laws import promotion_scene
 from tests.laws.outcome import Outcome, Point
-from tests.laws.promotion_scene import assert_in_service, assert_promoted
+from tests.laws.promotion_scene import assert_in_service, assert_promoted, caught_up
 from tests.laws.replication_scene import Scene
 
 pytestmark = pytest.mark.lab
@@ -45,8 +46,8 @@ def fail_over(scene: Scene, **arguments: object) -> Outcome:
 
 
 def test_a_dead_primary_is_fenced_and_replaced(healthy: Scene) -> None:
-    old, new, other = healthy.nodes
-    trouble.kill(old)
+    _, new, other = healthy.nodes
+    promotion_scene.kill(healthy)
     with healthy.unchanged():
         planned = fail_over(healthy, dry_run=True)
     assert planned.completed, planned.said
@@ -79,7 +80,7 @@ def a_sick_server_in_service_fails_the_last_step(healthy: Scene) -> None:
 @pytest.mark.parametrize("points", KILLED, ids=lambda points: points[0].step)
 def test_killed_again_and_again_it_finishes(healthy: Scene, points: list[Point]) -> None:
     _, new, other = healthy.nodes
-    trouble.kill(healthy.nodes[0])
+    promotion_scene.kill(healthy)
     for point in points:
         killed = fail_over(healthy, at=point)
         assert killed.ended == "killed", f"{point}: {killed.said}"
@@ -92,7 +93,9 @@ def test_killed_again_and_again_it_finishes(healthy: Scene, points: list[Point])
 
 def test_a_primary_that_hangs_is_ended_for_good(healthy: Scene) -> None:
     old, new, other = healthy.nodes
-    with trouble.frozen(old):
+    with ExitStack() as hung:
+        with caught_up(healthy):
+            hung.enter_context(trouble.frozen(old))
         killed = fail_over(healthy, at=Point("5"))
         assert killed.ended == "killed", killed.said
         assert not old.is_running()
@@ -136,7 +139,7 @@ def test_a_planned_handover_of_a_dead_primary_is_refused(healthy: Scene) -> None
 
 def test_without_login_it_needs_a_fence_or_a_statement(healthy: Scene) -> None:
     old, new, other = healthy.nodes
-    trouble.kill(old)
+    promotion_scene.kill(healthy)
     with trouble.unreachable(old.host):
         refused = fail_over(healthy)
         assert refused.ended == "CheckFailed"
@@ -208,7 +211,7 @@ def test_a_candidate_behind_another_is_refused_unless_that_is_accepted(healthy: 
 
 def test_an_old_primary_that_comes_back_before_the_promotion_ends_the_run(healthy: Scene) -> None:
     old = healthy.nodes[0]
-    trouble.kill(old)
+    promotion_scene.kill(healthy)
     outcome = healthy.run_with("promotion", Point("6"), old.start, mode="failover", to="fb")
     assert outcome.ended == "CheckFailed"
     assert "Nothing was promoted" in outcome.said
@@ -217,7 +220,7 @@ def test_an_old_primary_that_comes_back_before_the_promotion_ends_the_run(health
 
 def test_an_old_primary_that_comes_back_later_gets_no_application(healthy: Scene) -> None:
     old, new, other = healthy.nodes
-    trouble.kill(old)
+    promotion_scene.kill(healthy)
     outcome = healthy.run_with("promotion", Point("8"), old.start, mode="failover", to="fb")
     assert outcome.ended == "CheckFailed"
     assert "split brain" in outcome.said
