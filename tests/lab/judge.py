@@ -135,14 +135,18 @@ def amcheck(node: PostgresNode) -> None:
 
 
 def servers(node: PostgresNode) -> list[Path]:
-    """List the data directories on a node's host that a postmaster is at work in, one each."""
+    """List the data directories on a node's host that a postmaster is at work in, one each.
+
+    The process that writes the log outlives its postmaster by a moment, and is none.
+    """
     parents: dict[int, tuple[int, Path]] = {}
     for entry in Path("/proc").iterdir():
         try:
             if not entry.name.isdigit() or (entry / "comm").read_text().strip() != "postgres":
                 continue
             directory = (entry / "cwd").readlink()
-            if directory.is_relative_to(node.host.directory):
+            is_logger = b": logger" in (entry / "cmdline").read_bytes()
+            if directory.is_relative_to(node.host.directory) and not is_logger:
                 stat = (entry / "stat").read_text().rpartition(")")[2].split()
                 parents[int(entry.name)] = (int(stat[1]), directory)
         except OSError:
