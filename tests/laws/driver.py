@@ -100,11 +100,17 @@ class Running:
     def halted(self, timeout: float = 180) -> None:
         """Wait until the process has halted at its Point with SIGSTOP; send SIGCONT to go on."""
         deadline = time.monotonic() + timeout
-        state = Path(f"/proc/{self.pid}/stat")
-        while state.read_text().rpartition(")")[2].split()[0] != "T":
+        while not self._stands():
             if self.answers.poll(0.01) or time.monotonic() > deadline:
                 said = self.outcome(1).said if self.answers.poll() else f"see {self.trail}"
                 raise AssertionError(f"the run has not come to its point: {said}")
+
+    def _stands(self) -> bool:
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_text()
+        except OSError:  # it has ended
+            return False
+        return state.rpartition(")")[2].split()[0] == "T"
 
     def outcome(self, timeout: float = 180) -> Outcome:
         """Wait for the end."""
