@@ -74,7 +74,7 @@ def control(shop: ShopOfTests) -> Iterator[Control]:
     finally:
         up.send_signal(signal.SIGTERM)
         try:
-            up.wait(60)
+            up.wait(180)
         finally:
             up.kill()
     assert up.returncode == 0

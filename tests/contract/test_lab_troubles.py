@@ -137,6 +137,7 @@ def test_a_full_disk_takes_no_more(tmp_path: Path) -> None:
 
 
 def test_a_writer_measures_an_outage(node: PostgresNode) -> None:
+    began = time.monotonic()
     with Writer(node.conninfo("shop")) as writer:
         node.stop()
         time.sleep(0.5)
@@ -147,6 +148,6 @@ def test_a_writer_measures_an_outage(node: PostgresNode) -> None:
         f"SELECT count(*), max(number) FROM writer_rows WHERE run = '{report.run}'",
         database="shop",
     )
-    assert 0.5 < report.outage < 10
+    assert 0.5 < report.outage < time.monotonic() - began
     assert report.last_success_before_failure < report.first_failure
     assert count == f"{report.acknowledged}|{report.acknowledged}"

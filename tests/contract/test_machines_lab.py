@@ -59,7 +59,8 @@ def test_systemd_stops_and_starts_postgresql(cluster: tuple[MachinePostgres, ...
 
 def test_systemd_shows_where_the_data_directory_is(primary: MachinePostgres) -> None:
     assert primary.psql("SHOW data_directory") == str(primary.data_directory)
-    assert primary.psql("SELECT count(*) FROM pg_stat_replication") == "1"
+    count = "SELECT count(*) FROM pg_stat_replication"
+    processes.until(lambda: primary.psql(count) == "1", "the standby has come back to it")
 
 
 def test_a_firewall_rule_fences_a_machine(primary: MachinePostgres) -> None:
@@ -90,15 +91,15 @@ def test_compose_stops_and_starts_the_application(application: Application) -> N
 
 
 def test_docker_revives_the_application_unless_it_is_held(application: Application) -> None:
-    kill = [
-        "sh",
-        "-c",
-        f"kill -9 $(docker inspect -f '{{{{.State.Pid}}}}' {application.container})",
-    ]
-    application.machine.run(kill)
-    processes.until(application.is_running, "Docker has started the container again")
+    def pid() -> str:
+        told = application.docker("inspect", "-f", "{{.State.Pid}}", application.container)
+        return told.stdout.strip()
+
+    first = pid()
+    application.machine.run(["kill", "-9", first])
+    processes.until(lambda: pid() not in (first, "0"), "Docker has started the container again")
     application.docker("update", "--restart=no", application.container)
-    application.machine.run(kill)
+    application.machine.run(["kill", "-9", pid()])
     processes.until(lambda: not application.is_running(), "the container is gone for good")
     application.machine.run(["systemctl", "restart", "docker"])
     assert not application.is_running()

@@ -52,7 +52,7 @@ class Room:
         """Stop the launcher as systemd would, and wait for its end."""
         assert self.launcher is not None
         self.launcher.send_signal(signal.SIGTERM)
-        self.launcher.wait(60)
+        self.launcher.wait(180)
 
     def pid(self, name: str) -> int:
         """Give the process of the server or the worker."""

@@ -23,9 +23,9 @@ def test_a_cancelled_run_ends_its_command_and_goes_its_way_back(
     until(lambda: bool(_commands_with(used)), 120, lambda: str(standing(run)))
     answer = client.set_flow_run_state(run, Cancelling())
     assert answer.status.value == "ACCEPT"
-    end = follow(run, lambda _: None, timeout=60)
+    end = follow(run, lambda _: None, timeout=180)
     assert end.state == "Cancelled", end
-    until(lambda: holder_of(room.state / "locks", deployed) == "", 60)
+    until(lambda: holder_of(room.state / "locks", deployed) == "", 180)
     assert _commands_with(used) == []
     assert world_of(room, deployed) == {"taken", "brought back"}
     last = read_trail(room.state / "audit" / f"{run}.jsonl")[-1]

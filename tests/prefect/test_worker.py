@@ -27,7 +27,7 @@ ACTIVE = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
 def _follow(run: UUID, lines: list[Told] | None = None, **how: bool) -> Standing:
     kept = [] if lines is None else lines
-    return follow(run, kept.append, timeout=60, **how)
+    return follow(run, kept.append, timeout=180, **how)
 
 
 def _approve_in_the_form(run: UUID, cluster: str) -> None:
@@ -66,10 +66,10 @@ def test_a_power_cut_leaves_nothing_running_and_no_lock_held(
 ) -> None:
     name = deployed
     run = order("hold", name, {"dry_run": False})
-    until(lambda: "held" in world_of(room, name), 60, lambda: str(standing(run)))
-    until(lambda: bool(holder_of(room.state / "locks", name)), 60)
+    until(lambda: "held" in world_of(room, name), 180, lambda: str(standing(run)))
+    until(lambda: bool(holder_of(room.state / "locks", name)), 180)
     room.kill_everything(str(run))
-    until(lambda: holder_of(room.state / "locks", name) == "", 60)
+    until(lambda: holder_of(room.state / "locks", name) == "", 180)
     room.start()
     assert _active(client) == []
     end = standing(run)
@@ -96,7 +96,7 @@ def test_stopping_lets_a_short_run_end_and_says_what_it_cut_off(
 ) -> None:
     name = deployed
     run = order("hold", name, {"dry_run": False})
-    until(lambda: "held" in world_of(room, name), 60, lambda: str(standing(run)))
+    until(lambda: "held" in world_of(room, name), 180, lambda: str(standing(run)))
     room.stop()
     assert room.launcher is not None
     assert room.launcher.returncode == 0
@@ -106,7 +106,7 @@ def test_stopping_lets_a_short_run_end_and_says_what_it_cut_off(
     room.start(drain=60)
     assert _active(client) == []
     short = order("hold", name, {"dry_run": False, "seconds": 5})
-    until(lambda: room.mark(str(short)) is not None, 60, lambda: str(standing(short)))
+    until(lambda: room.mark(str(short)) is not None, 180, lambda: str(standing(short)))
     room.stop()
     assert "Crashed" not in room.log.read_text()
     room.start()

@@ -20,7 +20,7 @@ _FLAGS = (
 )
 _SIZE = ViewportSize(width=1280, height=940)
 _RUN_SECONDS = 90
-_PAGE_SECONDS = 60
+_PAGE_SECONDS = 120
 _INPUT = "xpath=following::*[self::textarea or self::input or @role='switch'][1]"
 
 

@@ -60,8 +60,12 @@ class Scene:
         return int(str(self.shop.node.ask(sql, database=DATABASE)[0]["orders"]))
 
     def now(self) -> str:
-        """Give the moment by the database's clock."""
-        return str(self.shop.node.ask("SELECT clock_timestamp()::text AS now")[0]["now"])
+        """Give the moment by the database's clock, when all orders from before it are written."""
+        ask = self.shop.node.ask
+        moment = str(ask("SELECT clock_timestamp()::text AS now")[0]["now"])
+        busy = f"SELECT 1 FROM pg_stat_activity WHERE datname = '{DATABASE}'"
+        until(lambda: not ask(f"{busy} AND xact_start <= '{moment}'"), "no older order is open")
+        return moment
 
     def has_orders(self) -> bool:
         """Tell whether the table of the orders exists."""
@@ -154,7 +158,7 @@ def _control_room(room: ControlRoom) -> Iterator[None]:
         yield
     finally:
         launcher.terminate()
-        launcher.wait(60)
+        launcher.wait(180)
 
 
 def _environment(room: ControlRoom) -> dict[str, str]:

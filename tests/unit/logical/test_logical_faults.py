@@ -241,7 +241,7 @@ def test_a_reader_that_goes_away_leaves_no_thread(folder: Path) -> None:
     assert next(reading)
     assert isinstance(reading, Iterator)
     reading.close()  # type: ignore[attr-defined]
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # one of another test may have ended meanwhile
 
 
 def _made(make: object, folder: Path) -> list[Path]:
