@@ -40,7 +40,7 @@ def accepts_writes(node: PostgresNode) -> bool:
     A transaction id is taken and given back, so that nothing is left and nothing is waited for.
     """
     try:
-        with psycopg.connect(node.conninfo() + " connect_timeout=2", autocommit=True) as client:
+        with psycopg.connect(node.conninfo() + " connect_timeout=10", autocommit=True) as client:
             client.execute("BEGIN")
             client.execute("SELECT pg_current_xact_id()")
             row = client.execute("SHOW transaction_read_only").fetchone()

@@ -122,6 +122,8 @@ class Restores:
         self.first.psql(users, database="component")
         self.first.psql("UPDATE items SET value = value + 1", database="zabbix")
         self.app.start()
+        gone = f"SELECT count(*) FROM pg_stat_activity WHERE datname IN {DATABASES!r}"
+        processes.until(lambda: self.first.psql(gone) == "0", "the last session has ended")
 
     @contextmanager
     def stubborn(self, database: str) -> Iterator[None]:

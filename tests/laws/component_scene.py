@@ -176,7 +176,7 @@ class Scene:
 
     def settled(self) -> None:
         """Insist that nothing of a run is left running."""
-        processes.until(lambda: not self.traces(), f"nothing runs: {self.traces()}", within=15)
+        processes.until(lambda: not self.traces(), f"nothing runs: {self.traces()}", within=60)
 
     def replayed(self) -> None:
         """Wait until every standby has replayed what the primary has written."""
