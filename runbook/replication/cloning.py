@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ OWN_FILES = (
 """What a server keeps of its own when its data directory is replaced by a clone of another's."""
 
 _LOOK_SECONDS = 0.5
+_LETTING_GO_SECONDS = 30.0
 
 # The manifest has done its work, and would be found wrong at the next verification. The files of
 # the standby itself take the place of the primary's. Arguments: clone, where the standby's own
@@ -238,10 +240,23 @@ class Cloning:
             if self.clone.is_made_ready():
                 return
             self._cleared().perform()
-            if not had_slot and (slot := self.clone.following.slot()) and not slot.active:
-                dropping(self.clone, slot.name).perform()
+            if not had_slot:
+                self._drop_slot()
         except RunbookError as error:
             log.warning("%s is left as it is: %s", self.clone.node, error.message)
+
+    def _drop_slot(self) -> None:
+        """Drop the slot that the clone has made, once its walsender knows that nobody reads."""
+        deadline = time.monotonic() + _LETTING_GO_SECONDS
+        while not self.slot_is_free() and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+        slot = self.clone.following.slot()
+        if slot is None:
+            return
+        if slot.active:
+            log.warning("slot %s stays on %s: drop it", slot, self.clone.primary)
+            return
+        dropping(self.clone, slot.name).perform()
 
 
 def dropping(clone: Clone, name: str) -> Action:

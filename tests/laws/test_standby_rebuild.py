@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,6 +135,32 @@ def test_cancelled_in_the_clone_it_leaves_nothing(healthy: Scene) -> None:
     assert_nothing_left(healthy, lost)
     assert incoming(lost) == []
     assert healthy.servers()["rb"] == []
+
+
+def test_cancelled_it_drops_the_slot_that_it_made_however_late_its_walsender_ends(
+    healthy: Scene,
+) -> None:
+    first, lost = healthy.node("ra"), healthy.node("rb")
+    slow_down(lost)
+    lose(lost)
+    split.drop_slot(first, "repmgr_slot_2")
+    halt = Point("4", transfer=True, signal=signal.SIGSTOP)
+    running = healthy.runner.start("standby-rebuild", cluster=healthy.name, standby="rb", at=halt)
+    running.halted()
+    user = "SELECT active_pid FROM pg_replication_slots WHERE slot_name = 'repmgr_slot_2'"
+    walsender = int(first.psql(user))
+    os.kill(walsender, signal.SIGSTOP)
+    try:
+        running.send(signal.SIGCONT)
+        time.sleep(1)  # another thread would get a signal that comes with SIGCONT
+        running.send(signal.SIGTERM)
+        processes.until(lambda: not incoming(lost), "the half clone is gone")
+        time.sleep(2)  # the run meets the slot in use
+    finally:
+        os.kill(walsender, signal.SIGCONT)
+    ended = running.outcome()
+    assert ended.ended == "_Terminated", ended.said
+    assert set(healthy.slots(first)) == {"repmgr_slot_3"}
 
 
 def test_a_clone_whose_connection_is_cut_is_made_anew(healthy: Scene) -> None:
