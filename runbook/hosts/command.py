@@ -14,12 +14,12 @@ _UNSAID = ("PGCONNECT_TIMEOUT", "PGAPPNAME", "PGOPTIONS", "LC_ALL")
 # The shell itself says nothing: a word of it (dash tells of a killed job) into a closed connection
 # would end it before its work is done. It outlives a failed command by a second: the network of a
 # one-shot container goes with it, and a server whose last data nobody refused would wait for a
-# quarter of an hour. dash knows no `kill -0 --`.
+# quarter of an hour. dash knows no `kill -0 --`. Until setsid has run there is no group to end.
 _LEASH = """exec 3<&0
 trap : TERM
 setsid "$@" </dev/null 3<&- & pid=$!
 exec >/dev/null 2>&1
-{ trap '' TERM; cat <&3; kill -s TERM -- "-$pid"
+{ trap '' TERM; cat <&3; kill -s TERM -- "-$pid" || kill -s TERM "$pid"
   for second in 1 2 3 4 5; do sleep 1; kill -s 0 -- "-$pid" || exit; done
   kill -s KILL -- "-$pid"; } & leash=$!
 exec 3<&-

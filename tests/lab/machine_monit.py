@@ -37,9 +37,13 @@ class A9sPostgres(MachinePostgres):
         return self.machine.run(["monit", *arguments], check=check).stdout
 
     def status(self, process: str = "postgresql-ha") -> str:
-        """Return monit's word for a process, such as `OK` or `Not monitored - start pending`."""
-        lines = self.monit("status", process).splitlines()
-        return next(line.split(maxsplit=1)[1] for line in lines if line.startswith("  status "))
+        """Return monit's word for a process, such as `OK` or `Not monitored - start pending`.
+
+        Empty while monit gives no answer.
+        """
+        lines = self.monit("status", process, check=False).splitlines()
+        words = (line.split(maxsplit=1)[1] for line in lines if line.startswith("  status "))
+        return next(words, "")
 
     def start(self) -> None:
         self.monit("start", self.unit)

@@ -26,6 +26,7 @@ _SETTINGS = {
     "autovacuum": "off",
     "fsync": "off",
     "log_statement": "all",
+    "checkpoint_timeout": "1h",  # none comes by itself between two looks
     "log_replication_commands": "on",
     "log_connections": "on",
 }

@@ -163,10 +163,14 @@ def _files(directory: Path) -> dict[str, tuple[int, int]]:
     for path in directory.rglob("*"):
         name = str(path.relative_to(directory))
         if path.is_file() and not _OWN_LIFE.search(name):
-            stat = path.stat()
             exact = path.parent == directory and path.suffix in {".conf", ".signal"}
-            found[name] = (stat.st_size, stat.st_mtime_ns) if exact else (0, 0)
+            found[name] = _size_and_time(path) if exact else (0, 0)
     return found
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _beside(node: PostgresNode) -> list[str]:

@@ -90,7 +90,7 @@ def own_line_kept(directory: Path, text: str) -> bool:
 
 def test_killed_again_and_again_it_finishes(healthy: Scene) -> None:
     lost = healthy.node("rb")
-    slow_down(lost, "20M")
+    slow_down(lost)
     lose(lost)
     for point in KILLED:
         killed = rebuild(healthy, at=point)
@@ -191,7 +191,7 @@ def test_a_disk_that_fills_up_leaves_the_old_data_and_nothing_that_looks_whole(
         ended = healthy.run_with(
             "standby-rebuild",
             Point("4", transfer=True),
-            lambda: trouble.fill(ballast, 6 << 20),
+            lambda: trouble.fill(ballast, 3 << 20),
             standby="rb",
         )
         assert ended.ended == "CommandFailed", ended.said

@@ -103,7 +103,7 @@ def scene(loopback_lab: LoopbackLab, tmp_path_factory: pytest.TempPathFactory) -
             }
         )
         url = f"http://{host.address}:{port}/health"
-        check = {"name": f"sip of {host.name}", "url": url, "contains": "ok", "within": 3}
+        check = {"name": f"sip of {host.name}", "url": url, "contains": "ok", "within": 10}
         cluster["health"].append(check)
     return Proxies(loopback_lab, hosts, pair.base, inventory, port)
 

@@ -21,7 +21,8 @@ from tests.lab.sshd import Host as LabHost
 
 pytestmark = pytest.mark.lab
 
-CHILD, ORPHAN, STUBBORN = (f"{seconds}.{os.getpid()}" for seconds in (98765, 98762, 98764))
+SECONDS = (98765, 98762, 98764, 98761)
+CHILD, ORPHAN, STUBBORN, LATE = (f"{seconds}.{os.getpid()}" for seconds in SECONDS)
 """Seconds to sleep, and the mark of this very run's sleepers."""
 
 LEASHED = f'sleep {CHILD} & sleep {CHILD} & echo "started"; wait'
@@ -126,3 +127,20 @@ def test_what_is_cleared_up_after_an_end_from_outside_meets_nobody_any_more(
         worker.join(0.2)
     gone(str(file), within=15)
     assert not file.exists()
+
+
+def test_a_command_that_is_only_just_beginning_is_ended_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy host some time lies between the fork and the group of its own."""
+    slow = tmp_path / "bin" / "setsid"
+    slow.parent.mkdir()
+    slow.write_text('#!/bin/sh\nsleep 3\nexec /usr/bin/setsid "$@"\n')
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
+    began = tmp_path / "began"
+    with Host(name="here").running(sh(f"touch {began}; sleep {LATE}", leashed=True)):
+        processes.until(lambda: running("/bin/sh", str(slow)), "it is about to begin")
+    time.sleep(4)
+    assert not began.exists()
+    assert running("sleep", LATE) == []
