@@ -136,22 +136,30 @@ class _Lines:
         self._client = client
         self._wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run]))
         self._tell = tell
-        self._seen = 0
+        self._told: set[UUID] = set()
         self._last = ""
 
     def tell_new(self) -> None:
-        """Tell what has come since the last time."""
+        """Tell what has come since the last time.
+
+        The server gives them by the time of their writing, and each process of a run sends its own
+        seconds later: so a new one may stand before those that were told.
+        """
+        offset = max(0, len(self._told) - _LOGS_AT_ONCE)
         while True:
             lines: list[Log] = self._client.read_logs(
                 self._wanted,
                 limit=_LOGS_AT_ONCE,
-                offset=self._seen,
+                offset=offset,
                 sort=LogSort.TIMESTAMP_ASC,
             )
             for line in lines:
+                if line.id in self._told:
+                    continue
+                self._told.add(line.id)
                 self._tell(Told(line.timestamp, line.level, line.message))
                 self._last = line.message
-            self._seen += len(lines)
+            offset += len(lines)
             if len(lines) < _LOGS_AT_ONCE:
                 return
 

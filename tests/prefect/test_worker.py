@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import LogCreate
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterState,
@@ -18,7 +20,7 @@ from deployments.orders import Standing, Told, follow, order, standing
 from runbook.audit import read_trail
 from runbook.lock import holder_of
 from tests.prefect import procedures
-from tests.prefect.conftest import world_of
+from tests.prefect.conftest import Here, world_of
 from tests.prefect.nights import late, miss_nights, no_worker, runs_of
 from tests.prefect.room import Room, until
 
@@ -162,3 +164,28 @@ def _miss_three_nights(client: SyncPrefectClient, name: str) -> UUID:
 
 def _ended(run: FlowRun) -> bool:
     return run.state is not None and run.state.is_final()
+
+
+def test_a_line_that_comes_late_is_told_and_each_only_once(
+    client: SyncPrefectClient, deployed: str
+) -> None:
+    """A process of the run sends its lines by itself, seconds after they were written."""
+    run = Here(client, procedures.touch, deployed).create()
+    began = datetime.now(UTC)
+    told: list[str] = []
+
+    def write(second: int) -> None:
+        at = began + timedelta(seconds=second)
+        client.create_logs(
+            [LogCreate(name="late", level=20, message=str(second), timestamp=at, flow_run_id=run)]
+        )
+
+    def tell(line: Told) -> None:
+        told.append(line.text)
+        if line.text == "3":
+            write(2)
+
+    write(1)
+    write(3)
+    follow(run, tell, timeout=3)
+    assert told == ["1", "3", "2"]
