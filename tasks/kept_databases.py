@@ -21,7 +21,7 @@ _MOMENT = re.compile(r"[0-9]{14}")
 _SPARE = "none of them is an unfinished restore's way back, or the only copy"
 _HINT = (
     "Bring it to its end: start logical-recovery or component-restore again; or go back by hand, "
-    "as its page tells. An only copy is nobody's to drop but a person's, by its name."
+    'as its page tells. An only copy is dropped by hand, if it has to be: DROP DATABASE "<name>".'
 )
 
 

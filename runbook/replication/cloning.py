@@ -32,7 +32,7 @@ OWN_FILES = (
 """What a server keeps of its own when its data directory is replaced by a clone of another's."""
 
 _LOOK_SECONDS = 0.5
-_LETTING_GO_SECONDS = 30.0
+_LETTING_GO_SECONDS = 15.0  # who cancels a run gives it half a minute
 
 # The manifest has done its work, and would be found wrong at the next verification. The files of
 # the standby itself take the place of the primary's. Arguments: clone, where the standby's own
@@ -239,7 +239,7 @@ class Cloning:
         try:
             if self.clone.is_made_ready():
                 return
-            self._cleared().perform()
+            take_back(self._cleared())
             if not had_slot:
                 self._drop_slot()
         except RunbookError as error:
@@ -253,10 +253,19 @@ class Cloning:
         slot = self.clone.following.slot()
         if slot is None:
             return
+        drop = dropping(self.clone, slot.name)
         if slot.active:
-            log.warning("slot %s stays on %s: drop it", slot, self.clone.primary)
+            log.warning(
+                "slot %s is in use; it keeps all WAL until it is dropped: %s", slot.name, drop
+            )
             return
-        dropping(self.clone, slot.name).perform()
+        take_back(drop)
+
+
+def take_back(action: Action) -> None:
+    """Undo a part of what a run has made, and write it down first."""
+    current().record("taken back", where=action.where, command=str(action))
+    action.perform()
 
 
 def dropping(clone: Clone, name: str) -> Action:

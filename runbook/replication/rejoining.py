@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from runbook.actions import Action, Execute, Work
 from runbook.errors import RunbookError
 from runbook.hosts import Command
-from runbook.replication.cloning import OWN_FILES, dropping
+from runbook.replication.cloning import OWN_FILES, dropping, take_back
 from runbook.replication.configuration import copied
 from runbook.replication.connection import connection
 from runbook.replication.members import repmgr_of, repmgr_program
@@ -158,7 +158,7 @@ class Rejoining:
         try:
             slot = None if had_slot else job.clone.following.slot()
             if slot is not None and not slot.active:
-                dropping(job.clone, slot.name).perform()
+                take_back(dropping(job.clone, slot.name))
             job.node.host.run(self._gone())
         except RunbookError as error:
             log.warning("%s is left as it is: %s", job, error.message)

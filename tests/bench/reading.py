@@ -15,6 +15,7 @@ from runbook.logical.settings import LogicalBackups
 from runbook.stores import FolderStore, StoreSecret
 from tests.bench import commands, logical_case
 from tests.bench.bed import Bed
+from tests.bench.loading import KEY
 from tests.bench.logical_case import DECRYPT, GUID, SECRET, Case
 from tests.bench.meter import peak_memory
 from tests.bench.rounds import interleaved
@@ -22,7 +23,6 @@ from tests.bench.series import Goal, Part, ratios
 from tests.bench.variant import Took, Variant
 
 _AT_LEAST = 3.0
-_KEY = "BENCH_BACKUP_KEY"
 _ROOT = Path(__file__).parents[2]
 
 
@@ -54,14 +54,14 @@ def measure(bed: Bed, rounds: int) -> Part:
 
 def _ours(case: Case) -> Took:
     argv = (sys.executable, "-m", "tests.bench.reading", str(case.parts))
-    output = commands.run(argv, env={"PYTHONPATH": str(_ROOT), _KEY: SECRET})
+    output = commands.run(argv, env={"PYTHONPATH": str(_ROOT), KEY: SECRET})
     answer = json.loads(output.splitlines()[-1])
     return Took(answer["seconds"], memory=answer["memory"])
 
 
 def main(folder: str) -> None:
     """Read the newest backup of a folder to its last byte; print what it took as JSON."""
-    keys = {"current": SecretStr(os.environ[_KEY])}
+    keys = {"current": SecretStr(os.environ[KEY])}
     store = FolderStore(path=folder).open(StoreSecret(), None)
     stored = stored_dumps(store, LogicalBackups(store="parts", guid=GUID))[-1]
     began = time.perf_counter()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,9 +29,9 @@ def shaped_link(megabytes: int) -> Iterator[ShapedLink]:
 
     Ref.: tc-tbf(8), ip-netns(8)
     """
-    name = f"link-{os.getpid()}"
-    near, far = f"n{os.getpid()}", f"f{os.getpid()}"
+    name, near, far = "runbooks-link", "runbooks-near", "runbooks-far"
     link = ShapedLink(name)
+    processes.run(("ip", "netns", "delete", name), check=False)  # a killed run's
     shape = ("root", "tbf", "rate", f"{megabytes * 8}mbit", "burst", "512kb", "latency", "50ms")
     processes.run(("ip", "netns", "add", name))
     try:

@@ -112,7 +112,7 @@ def test_a_client_loses_nothing_while_nothing_happens(healthy: Scene) -> None:
         assert len(seen.acknowledged) >= 20
         assert seen.failed == ()
         assert seen.lost(healthy.nodes[0]) == set()
-        assert seen.outage < 5
+        assert seen.outage < 1
     healthy.nodes[0].psql("DELETE FROM counted_rows WHERE number = 3", database="shop")
     assert history.lost(healthy.nodes[0]) == {3}
 

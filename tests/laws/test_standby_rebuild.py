@@ -161,6 +161,10 @@ def test_cancelled_it_drops_the_slot_that_it_made_however_late_its_walsender_end
     ended = running.outcome()
     assert ended.ended == "_Terminated", ended.said
     assert set(healthy.slots(first)) == {"repmgr_slot_3"}
+    undone = [str(each["command"]) for each in ended.record if each["event"] == "taken back"]
+    dropped = [line for line in undone if "pg_drop_replication_slot" in line]
+    assert len(dropped) == 1
+    assert "repmgr_slot_2" in dropped[0]
 
 
 def test_a_clone_whose_connection_is_cut_is_made_anew(healthy: Scene) -> None:
