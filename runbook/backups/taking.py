@@ -58,7 +58,7 @@ def recipe(settings: Backups, available: frozenset[Codec]) -> Recipe:
     order = [Codec.ZSTD, Codec.LZ4] if wanted == "auto" else [Codec(wanted)]
     for codec in order:
         if codec in available and codec is not Codec.GZIP:
-            workers = settings.workers if codec is Codec.ZSTD else 0
+            workers = settings.workers if codec is Codec.ZSTD else None
             return Recipe(Compression(codec, level=1, workers=workers), None)
     codec = Codec.GZIP if wanted == "gzip" else Codec.ZSTD
     return Recipe(None, Encoding(codec, level=1, threads=max(1, settings.workers)))

@@ -74,6 +74,26 @@ def test_a_backup_satisfies_the_tools_of_postgresql(scene: Scene, *, local: bool
     settled(scene)
 
 
+@pytest.mark.parametrize(
+    ("compression", "archive"),
+    [
+        ("zstd", "base.tar.zst"),
+        ("lz4", "base.tar.lz4"),
+        ("gzip", "base.tar.gz"),
+        ("none", "base.tar"),
+    ],
+)
+def test_every_compression_of_the_settings_makes_a_backup_that_restores(
+    scene: Scene, compression: str, archive: str
+) -> None:
+    scene.local, scene.backups = True, {"compression": compression}
+    made = scene.back_up()
+    assert (scene.store / made / archive).is_file()
+    expected = backup_scene.fingerprint(scene.first)
+    with backup_scene.restored_by_hand(scene, made) as restored:
+        assert backup_scene.fingerprint(restored) == expected
+
+
 def test_the_same_run_again_makes_no_second_backup(scene: Scene) -> None:
     made = scene.back_up()
     again = scene.run(run_id=scene.record(made)["run_id"])
