@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.bench import commands
 from tests.bench.bed import Bed
 from tests.lab import processes
+from tests.lab.errors import LabError
 
 _SETTINGS = """\
 [barman]
@@ -66,8 +67,11 @@ class Barman:
             node.psql("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
 
     def backup(self) -> None:
-        """Take a backup."""
-        self._run("backup", "bench")
+        """Take a backup; LabError with Barman's own findings when it will not."""
+        try:
+            self._run("backup", "bench")
+        except LabError as error:
+            raise LabError(str(error), detail=self._findings()) from error
 
     def remove(self) -> None:
         """Remove the newest backup, also one that Barman does not yet call its latest.
@@ -75,7 +79,8 @@ class Barman:
         It does not while WAL of the backup has not been archived.
         """
         listed = commands.run(self._argv("list-backups", "bench", "--minimal"), user="postgres")
-        self._run("delete", "bench", listed.split()[0])
+        for newest in listed.split()[:1]:
+            self._run("delete", "bench", newest)
 
     def version(self) -> str:
         """Tell the version."""
@@ -85,6 +90,19 @@ class Barman:
     def made(self) -> Path:
         """Give the folder of the backups."""
         return self.folder / "home" / "bench" / "base"
+
+    def _findings(self) -> str:
+        check = subprocess.run(
+            self._argv("check", "bench"),
+            user="postgres",
+            group="postgres",
+            extra_groups=[],
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return check.stdout + (self.folder / "barman.log").read_text()[-1000:]
 
     def _receiver(self) -> subprocess.Popen[bytes]:
         with (self.folder / "receiver.log").open("wb") as log:

@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from rich.console import Console
 
 from tests.bench import commands, scale
 from tests.bench.scale import Scale
+from tests.bench.trash import Trash
 from tests.lab.loopback import LoopbackLab
 from tests.lab.postgres import PostgresNode
 
@@ -37,6 +39,11 @@ class Bed:
     _nodes: dict[str, PostgresNode] = field(default_factory=dict)
     _counts: dict[str, str] = field(default_factory=dict)
     _more_servers: list[int] = field(default_factory=list)
+
+    @cached_property
+    def trash(self) -> Trash:
+        """Give the place for what is not needed any more."""
+        return Trash(self.root / "trash")
 
     @property
     def node(self) -> PostgresNode:

@@ -58,7 +58,7 @@ def _variant(ours: Ours, runbook: str, way: str) -> Variant:
         return Took(answer.seconds - actions, stages, answer.memory)
 
     def after() -> None:
-        clear(ours.node)
+        clear(ours)
         if runbook == "base-backup":
             commands.emptied(ours.newest(cluster))
 
