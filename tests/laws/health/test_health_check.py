@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 
 from runbook.lock import only_run
@@ -130,6 +132,42 @@ def test_disks_and_wal_are_held_against_the_settings(scene: Scene) -> None:
     assert has(found, "WARNING: hca: disk /")
     assert has(found, "WARNING: hcb: disk /")
     assert has(found, "CRITICAL: hca: WAL pressure: pg_wal has")
+
+
+def test_wal_that_nobody_takes_away_is_held_against_the_settings(scene: Scene) -> None:
+    primary, _ = scene.nodes
+    limits(scene, archive_backlog=(0, 1))
+    with archiving(primary, "sleep 2"):
+        for _ in range(3):
+            primary.psql("SELECT pg_logical_emit_message(false, 'x', 'x'); SELECT pg_switch_wal()")
+        found = looked(scene)
+    assert has(found, "CRITICAL: hca: archiver: ")
+    processes.until(lambda: looked(scene) == [], "the archiver has taken all", within=60)
+
+
+def test_a_transaction_that_nobody_ends_is_held_against_the_settings(scene: Scene) -> None:
+    primary, _ = scene.nodes
+    limits(scene, transaction_seconds=(0, 0.5))
+    assert looked(scene) == []
+    with psycopg.connect(primary.conninfo("shop")) as open_one:
+        open_one.execute("SELECT 1")
+        time.sleep(0.6)
+        found = looked(scene)
+    assert has(found, "CRITICAL: hca: oldest transaction: ")
+    assert not has(found, "CRITICAL: hcb: ")
+
+
+def test_the_age_of_what_was_replayed_is_held_against_the_settings(scene: Scene) -> None:
+    primary, standby = scene.nodes
+    limits(scene, lag_seconds=(0, 0.5))
+    primary.psql("SELECT txid_current()")
+    processes.until(lambda: looked(scene) == [], "a standby that has all of it is not behind")
+    with split.replay_paused(standby):
+        primary.psql("SELECT pg_logical_emit_message(false, 'test', repeat('x', 3000))")
+        time.sleep(0.6)
+        found = looked(scene)
+    assert has(found, "CRITICAL: hcb: lag: ")
+    processes.until(lambda: looked(scene) == [], "replay has caught up")
 
 
 def test_two_writable_nodes_are_a_split_brain(spoiled: Scene) -> None:
