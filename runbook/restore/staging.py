@@ -11,6 +11,7 @@ from runbook.restore.place import Place
 from runbook.restore.targets import Targets
 from runbook.stream.codecs import Codec
 from runbook.stream.facts import BackupFacts
+from runbook.stream.lanes import Lane
 from runbook.stream.stored import Forward
 from runbook.tools import pg_verifybackup, tar
 
@@ -136,7 +137,10 @@ def unpack(
 
 
 def verify_unpacked(node: Node, backup: Backup, targets: Targets, manifest: bytes) -> None:
-    """Let pg_verifybackup judge what now lies on the disk, tablespaces included."""
+    """Let pg_verifybackup judge what now lies on the disk, tablespaces included.
+
+    The file system writes down what was unpacked meanwhile, so that `prepare` need not wait for it.
+    """
     incoming, user = targets.data.incoming(backup.id), node.os_user
     for oid, place in targets.tablespaces.items():
         link = (place.incoming(backup.id), f"{incoming}/pg_tblspc/{oid}")
@@ -144,7 +148,9 @@ def verify_unpacked(node: Node, backup: Backup, targets: Targets, manifest: byte
     path = f"{incoming}/{MANIFEST}"
     write = Command(("sh", "-c", _WRITE, "write", path), user=user, stdin=manifest.decode())
     node.host.run(write)
-    node.host.run(pg_verifybackup.verify(node.program("pg_verifybackup"), incoming, user=user))
+    with Lane("sync") as beside:
+        beside.give(lambda: _write_down(node, backup, targets))
+        node.host.run(pg_verifybackup.verify(node.program("pg_verifybackup"), incoming, user=user))
 
 
 def prepare(
@@ -165,7 +171,12 @@ def prepare(
     node.host.run(Command(("sh", "-c", _PREPARE, "prepare", *how), user=user))
     if targets.wal is not None:
         node.host.run(link_wal(node, incoming, targets.wal, backup.id))
-    node.host.run(Command(("sync", "-f", *targets.incoming(backup.id)), user=user))
+    _write_down(node, backup, targets)
+
+
+def _write_down(node: Node, backup: Backup, targets: Targets) -> None:
+    argv = ("sync", "-f", *targets.incoming(backup.id))
+    node.host.run(Command(argv, user=node.os_user))
 
 
 def decompressor(host: Host, codec: Codec) -> str:
