@@ -32,10 +32,10 @@ demo: install ## lose a table and restore it; KEEP=yes leaves it running for the
 
 test: lint lab-install test-unit test-labs ## everything, on Debian 12 as root
 
-test-unit: install ## what needs neither root nor labs, on every processor
-	$(BIN)/python -m pytest tests/unit tests/cli/test_help.py -n logical --dist loadfile -q
+test-unit: install ## our own code, which needs neither root nor labs, on every processor
+	$(BIN)/python -m pytest tests/unit -n logical --dist loadfile -q
 
-test-labs: install ## what needs the labs; JOBS of them side by side, each with labs of its own
+test-labs: install ## the contracts with the outside, and what needs the labs; JOBS of them side by side, each with labs of its own
 	$(BIN)/python -m pytest $(LABS) -n $(JOBS) --dist loadfile -q
 
 lint: install ## ruff, mypy, the direction of imports

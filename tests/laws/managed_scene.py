@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook.manager import agent_log
+from tests.contract.health.portal import certificate
 from tests.lab import manager as stand_in
 from tests.lab import processes
 from tests.lab.loopback import LoopbackLab
@@ -19,7 +20,6 @@ from tests.laws import inventory
 from tests.laws.driver import Runner
 from tests.laws.outcome import Outcome
 from tests.laws.restore_scene import READING
-from tests.unit.portal import certificate
 
 PASSWORD, TOKEN = 'hidden "manager" pass', "bearer eyJhbGciOi.hidden.token"
 KEY, OLD_KEY = "b1946ac92492d2347c6235b4d2611184", "591785b794601e212b260e25925636fd"

@@ -17,9 +17,9 @@ from runbook.health.check import HttpCheck
 from runbook.hosts import Host
 from runbook.inventory import Inventory
 from runbook.postgres import Node
+from tests.contract.health.portal import PASSWORD, USER, Portal, served
 from tests.prefect.conftest import Here
 from tests.prefect.room import Room
-from tests.unit.portal import PASSWORD, USER, Portal, served
 
 NAME = "health-in-the-ui"
 

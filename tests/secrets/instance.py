@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 
+from tests.contract.health.portal import certificate
 from tests.lab import apc, processes
 from tests.lab import manager as stand_in
 from tests.lab.apc import Platform
@@ -22,7 +23,6 @@ from tests.laws.driver import Runner
 from tests.secrets.markers import Markers
 from tests.secrets.portal import USER, Portal
 from tests.secrets.watch import Watch
-from tests.unit.portal import certificate
 
 ROLE = "hushed"
 ENVIRONMENT = "HUSHED_REPLICATION_PASSWORD"

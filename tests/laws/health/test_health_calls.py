@@ -14,9 +14,9 @@ from runbook.errors import CheckFailed
 from runbook.inventory import read_inventory
 from runbook.watch import LogWatcher
 from tasks.health import cluster_is_healthy
+from tests.contract.health.portal import Portal, later, served
 from tests.laws.health.findings import has, looked, wrong
 from tests.laws.replication_scene import Scene
-from tests.unit.portal import Portal, later, served
 
 pytestmark = pytest.mark.lab
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,8 +15,7 @@ from runbook.audit.mirror import Mirror
 from runbook.audit.mirroring import mirrored
 from runbook.audit.settings import AuditCopy
 from runbook.errors import Damaged
-from runbook.stores import FolderStore, OpenStore, S3Store, StoreSecret
-from tests.lab import s3
+from runbook.stores import FolderStore, StoreSecret
 from tests.unit.audit.scene import History
 
 
@@ -127,50 +123,3 @@ def test_what_is_not_copied_yet_is_told_and_no_break(history: History, vault: Pa
         ("open", "2 lines are not copied yet"),
         ("open", "the store has nothing of it yet"),
     }
-
-
-@contextmanager
-def bucket(server: s3.S3Server, *, lock: bool) -> Iterator[OpenStore]:
-    import boto3
-
-    client = boto3.client(
-        "s3",
-        endpoint_url=server.endpoint,
-        aws_access_key_id=server.key_id,
-        aws_secret_access_key=server.secret,
-        region_name=server.region,
-    )
-    client.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=lock)
-    settings = S3Store(bucket="locked", endpoint_url=server.endpoint, addressing="path")
-    secret = StoreSecret.model_validate({"key_id": server.key_id, "secret": server.secret})
-    with settings.open(secret, None) as store:
-        yield store
-    client.close()
-
-
-@pytest.mark.parametrize("lock", [True, False])
-def test_pieces_are_locked_where_the_bucket_can(history: History, lock: bool) -> None:
-    import boto3
-
-    settings = AuditCopy(store="vault", worker="w1", retain_days=30)
-    history.run("first")
-    with s3.moto() as server, bucket(server, lock=lock) as store:
-        mirror = Mirror(history.audit, settings, lambda: store)
-        mirror.expect("first")
-        done = mirror.catch_up()
-        assert done.locked is lock
-        assert list(compared(mirror)) == []
-        client = boto3.client(
-            "s3",
-            endpoint_url=server.endpoint,
-            aws_access_key_id=server.key_id,
-            aws_secret_access_key=server.secret,
-            region_name=server.region,
-        )
-        key = "audit/w1/runs/first/00000000.jsonl"
-        seen = client.head_object(Bucket="locked", Key=key)
-        client.close()
-        assert seen.get("ObjectLockMode") == ("COMPLIANCE" if lock else None)
-        if lock:
-            left = seen["ObjectLockRetainUntilDate"] - datetime.now(UTC)
-            assert timedelta(days=29) < left <= timedelta(days=30)

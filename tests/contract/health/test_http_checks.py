@@ -16,7 +16,7 @@ from runbook.errors import CheckFailed
 from runbook.health.check import HttpCheck
 from runbook.health.conversation import problem
 from runbook.health.sequence import HttpSequence
-from tests.unit.portal import PASSWORD, TOKEN, USER, Portal, certificate, later, served
+from tests.contract.health.portal import PASSWORD, TOKEN, USER, Portal, certificate, later, served
 
 SECRETS = {"portal": SecretStr(PASSWORD)}
 LOGIN = {
