@@ -36,11 +36,18 @@ def changed(path: Path, content: bytes) -> Iterator[None]:
     """Put other bytes into a file, and the right ones back."""
     before = path.read_bytes()
     assert content != before
-    path.write_bytes(content)
+    overwrite(path, content)
     try:
         yield
     finally:
-        path.write_bytes(before)
+        overwrite(path, before)
+
+
+def overwrite(path: Path, content: bytes) -> None:
+    """Write in place: what empties a file first, some file systems put on disk at once."""
+    with path.open("r+b") as file:
+        file.write(content)
+        file.truncate()
 
 
 def found(past: History, path: Path) -> list[Finding]:
