@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -114,43 +116,59 @@ class _Ended(BaseException):
 
 
 @contextmanager
-def ended_after(seconds: float) -> Iterator[None]:
+def ended_when_begun(*begun: Path) -> Iterator[None]:
+    """End this process's run from outside as soon as these files are there."""
+
     def end(number: int, frame: FrameType | None) -> None:
         raise _Ended
 
+    def watch() -> None:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and not all(path.exists() for path in begun):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGUSR2)
+
     before = signal.signal(signal.SIGUSR2, end)
-    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGUSR2))
-    timer.start()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     try:
         yield
     finally:
-        timer.cancel()
+        watcher.join()
         signal.signal(signal.SIGUSR2, before)
 
 
-def test_an_end_from_outside_ends_what_is_under_way_and_lets_it_clear_up() -> None:
-    cleared: list[str] = []
+def sleeping(begun: Path) -> tuple[str, ...]:
+    """Give a command that tells that it has begun, and sleeps."""
+    return ("sh", "-c", f"touch {shlex.quote(str(begun))}; exec sleep 60")
 
-    def work() -> None:
+
+def test_an_end_from_outside_ends_what_is_under_way_and_lets_it_clear_up(tmp_path: Path) -> None:
+    cleared: list[str] = []
+    files = [tmp_path / "one", tmp_path / "two"]
+
+    def work(begun: Path) -> None:
         try:
-            current().perform(Execute(HERE, Command(("sleep", "60"), leashed=True)), "sleep")
+            current().perform(Execute(HERE, Command(sleeping(begun), leashed=True)), "sleep")
             current().perform(Execute(HERE, Command(("true",))), "never")
         finally:
             cleared.append(HERE.read("echo", "cleared"))
 
     began = time.monotonic()
-    with opened(run(Mode.ACT)) as acting, ended_after(0.5), pytest.raises(_Ended):
-        together([work, work])
+    with opened(run(Mode.ACT)) as acting, ended_when_begun(*files), pytest.raises(_Ended):
+        together([partial(work, file) for file in files])
     assert time.monotonic() - began < 20
     assert cleared == ["cleared\n"] * 2
     assert acting.changed == 0
 
 
-def test_an_end_from_outside_ends_the_questions_of_a_plan() -> None:
-    def work() -> None:
-        HERE.read("sleep", "60")
+def test_an_end_from_outside_ends_the_questions_of_a_plan(tmp_path: Path) -> None:
+    files = [tmp_path / "one", tmp_path / "two"]
+
+    def work(begun: Path) -> None:
+        HERE.read(*sleeping(begun))
 
     began = time.monotonic()
-    with opened(run(Mode.PLAN)), ended_after(0.5), pytest.raises(_Ended):
-        together([work, work])
+    with opened(run(Mode.PLAN)), ended_when_begun(*files), pytest.raises(_Ended):
+        together([partial(work, file) for file in files])
     assert time.monotonic() - began < 20
