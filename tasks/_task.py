@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
 from typing import ParamSpec, TypeVar
-
-import prefect
-from prefect.cache_policies import NO_CACHE
-from prefect.context import FlowRunContext
 
 from runbook.run import current
 
@@ -30,8 +27,11 @@ def task(title: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             run = current()
-            if run.planning or FlowRunContext.get() is None:
+            if run.planning or not _in_a_flow_run():
                 return function(*args, **kwargs)
+            import prefect
+            from prefect.cache_policies import NO_CACHE
+
             bound = shape.bind(*args, **kwargs)
             bound.apply_defaults()
             name = f"{run.position} {title.format(**bound.arguments)}".strip()
@@ -47,3 +47,12 @@ def task(title: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return call
 
     return decorate
+
+
+def _in_a_flow_run() -> bool:
+    """Tell whether Prefect runs this; where nobody has loaded it yet, it does not."""
+    if "prefect" not in sys.modules:
+        return False
+    from prefect.context import FlowRunContext
+
+    return FlowRunContext.get() is not None

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import pytest
 from pydantic import ValidationError
 
-from flows._procedure import PROCEDURES
 from runbook.cluster import Backups, Cluster
 from runbook.hosts import Host, Local
 from runbook.orchestrator.backup import OrchestratorBackup
@@ -72,24 +69,6 @@ def test_a_former_orchestrator_has_an_address_and_its_directories() -> None:
 def test_a_unit_is_stopped_before_it_is_masked() -> None:
     lines = [str(command) for command in HeldUnit(unit="chef").taking_out()]
     assert lines == ["systemctl stop chef", "systemctl mask chef || systemctl disable chef"]
-
-
-def test_the_old_orchestrator_is_left_by_a_restore_and_no_host_of_other_runs() -> None:
-    node = Node(name="new", host=Host(name="new", way=Local()))
-    former = FormerOrchestrator.model_validate(OLD)
-    both = Cluster(
-        name="orchestrator",
-        nodes=(node,),
-        backups=Backups(store="store"),
-        orchestrator=Orchestrator(store="store", previous=former),
-    )
-    assert [host.name for host in both.hosts] == ["new"]
-    importlib.import_module("flows.platform.orchestrator_restore")
-    importlib.import_module("flows.platform.orchestrator_backup")
-    assert PROCEDURES["orchestrator-restore"].leaves(both) == (former,)
-    assert PROCEDURES["orchestrator-backup"].leaves(both) == ()
-    alone = both.model_copy(update={"orchestrator": Orchestrator(store="store")})
-    assert PROCEDURES["orchestrator-restore"].leaves(alone) == ()
 
 
 @pytest.mark.parametrize(("state", "boot"), [("done", "0c7d-1"), ("loaded", ""), ("whole", "")])
