@@ -7,7 +7,9 @@ import json
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pydantic import SecretStr
 from pyrage.x25519 import Identity
@@ -43,16 +45,25 @@ def by_the_page(
     folder: Path, sql: bytes = SQL, *, key: str = "", how: str = "-md md5", record: str = "{}"
 ) -> list[Path]:
     """Make a backup as the a9s agent does; give its parts."""
-    (folder / "plain").write_bytes(sql)
+    for number, part in enumerate(_parts_of_the_page(sql, key or KEY.get_secret_value(), how)):
+        (folder / f"{ID}-{number}").write_bytes(part)
+    (folder / f"{ID}.json").write_text(record)
+    return sorted(folder.glob(f"{ID}-*"))
+
+
+@cache
+def _parts_of_the_page(sql: bytes, key: str, how: str) -> tuple[bytes, ...]:
+    """Run the page's commands, once for each content, key and way."""
     line = (
-        f"gzip -c plain | openssl enc -aes256 {how} -pass 'pass:{key or KEY.get_secret_value()}'"
+        f"gzip -c plain | openssl enc -aes256 {how} -pass 'pass:{key}'"
         f" | split -b {PART} -d -a 1 - {ID}- && rm plain"
     )
     bash = ["bash", "-o", "pipefail", "-c", line]
-    done = subprocess.run(bash, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    (folder / f"{ID}.json").write_text(record)
-    return sorted(folder.glob(f"{ID}-*"))
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "plain").write_bytes(sql)
+        done = subprocess.run(bash, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return tuple(part.read_bytes() for part in sorted(Path(folder).iterdir()))
 
 
 def ours(folder: Path, sql: bytes = SQL, *, form: str = "openssl", limit: int = PART) -> list[Path]:
