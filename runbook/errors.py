@@ -55,6 +55,10 @@ class CheckFailed(RunbookError):
     """A fact that the procedure insists on does not hold."""
 
 
+class LockLost(CheckFailed):
+    """The cluster is no longer this run's alone: another run was at work on it, or is."""
+
+
 class CommandFailed(RunbookError):
     """A command ended with an exit code that does not mean success."""
 

@@ -5,42 +5,24 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-from runbook.errors import CommandFailed, Refused, RunbookError, Unreachable
-from runbook.hosts import Command, Host
+from runbook.errors import CommandFailed, RunbookError, Unreachable
+from runbook.host_lock import HostLock, already_held, host_lock_path
+from runbook.hosts import Host
 from runbook.watch import log
-
-# One for each name of a host: two names of one machine must not keep a run out of its own way.
-_NODE_LOCK = "/tmp/pg-runbooks-{cluster}-{host}.lock"  # noqa: S108 - a name, never its contents
 
 _PATIENCE_SECONDS = 5.0
 
-# Holds the lock while stdin is open: the worker's death closes it, and the kernel frees the lock.
-# Opened for reading only: in /tmp the kernel refuses to create over a file of another user.
-# Where the network forgot the connection, a session of this worker still holds the lock: no run of
-# it lives, for it has its own lock now. That session alone is ended; without a worker's name, none.
-_HOLD = """umask 022; ended=
-[ -e "$1" ] || : >>"$1" || exit 2
-exec 9<"$1" || exit 2
-flock -w "$3" 9 || {
-  [ "$2" ] && for each in /proc/[0-9]*/fd/9; do
-    pid=${each#/proc/} pid=${pid%%/*}
-    [ "$each" -ef "$1" ] && grep -qzxF "PG_RUNBOOKS_WORKER=$2" "/proc/$pid/environ" &&
-      kill "$pid" && ended=$pid
-  done 2>/dev/null
-  [ "$ended" ] && flock -w 5 9 || exit 75
-}
-echo held
-PG_RUNBOOKS_WORKER=$2 exec cat >/dev/null
-"""
+_held: ContextVar[tuple[HostLock, ...]] = ContextVar("held", default=())
+"""The locks on hosts that this run has taken."""
 
 # Every name that a run of the cluster has locked this machine by.
 _KNOWN = """for each in /tmp/pg-runbooks-"$1"-*.lock; do [ ! -e "$each" ] || echo "$each"; done"""
@@ -66,24 +48,29 @@ def only_run(
     """
     with ExitStack() as held:
         held.enter_context(_worker_lock(folder, cluster, holder))
-        lock = partial(_host_lock, cluster=cluster, patience=patience)
+        mark = f"{holder.rpartition(' ')[2]}-{uuid4().hex[:8]}"
+        lock = partial(HostLock, cluster=cluster, mark=mark, patience=patience)
         worker, own = _identity(folder), [host_lock_path(host, cluster) for host in hosts]
-        for host, path in zip(hosts, own, strict=True):
-            held.enter_context(lock(host, path, worker=worker))
+        locks = [lock(host, path, worker=worker) for host, path in zip(hosts, own, strict=True)]
+        taken = [each for each in locks if _is_taken(each, held)]
         for host in former:
             exact = host_lock_path(host, cluster)
             for path in _known_on(host, cluster):
                 if path not in own:
                     # Any other may be that of a cluster whose name goes on: its run lives.
-                    whose = worker if path == exact else ""
-                    _hold_if_it_can_be(held, lock(host, path, worker=whose))
+                    whose = worker if path == exact else mark
+                    taken += _taken_if_it_can_be(lock(host, path, worker=whose), held)
+        held.callback(_held.reset, _held.set((*_held.get(), *taken)))
         yield
 
 
-def host_lock_path(host: Host, cluster: str) -> str:
-    """Name the lock file of a cluster on a host."""
-    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", host.name)
-    return _NODE_LOCK.format(cluster=cluster, host=plain)
+def taken_again() -> Iterator[str]:
+    """Take every lock on a host again that was lost with its connection, and tell of each.
+
+    To be asked before every change. While the connections live nothing is asked of the hosts.
+    LockLost when another run was in meanwhile, or is.
+    """
+    return (told for lock in _held.get() if (told := lock.keep()))
 
 
 def holder_of(folder: Path, cluster: str) -> str:
@@ -111,7 +98,7 @@ def _worker_lock(folder: Path, cluster: str, holder: str) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise _held(cluster, _described(path)) from None
+            raise already_held(cluster, _described(path)) from None
         about = {"run": holder, "host": socket.gethostname(), "pid": os.getpid()}
         about["since"] = datetime.now(UTC).isoformat(timespec="seconds")
         os.ftruncate(descriptor, 0)
@@ -131,32 +118,23 @@ def _known_on(host: Host, cluster: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*known, host_lock_path(host, cluster))))
 
 
-def _hold_if_it_can_be(held: ExitStack, lock: AbstractContextManager[None]) -> None:
+def _is_taken(lock: HostLock, held: ExitStack) -> bool:
+    """Hold a lock for a block, unless its host cannot be reached."""
+    held.callback(lock.release)
     try:
-        held.enter_context(lock)
+        lock.take()
+    except Unreachable as error:
+        log.warning("%s cannot be locked: %s", lock.host, error.message)
+        return False
+    return True
+
+
+def _taken_if_it_can_be(lock: HostLock, held: ExitStack) -> tuple[HostLock, ...]:
+    try:
+        return (lock,) if _is_taken(lock, held) else ()
     except CommandFailed as error:
         log.warning("not locked: %s", error.message)
-
-
-@contextmanager
-def _host_lock(
-    host: Host, path: str, *, cluster: str, worker: str, patience: float
-) -> Iterator[None]:
-    hold = Command(("sh", "-c", _HOLD, "hold", path, worker, f"{patience:g}"))
-    with ExitStack() as stack:
-        try:
-            process = stack.enter_context(host.running(hold))
-            answer = process.read(16)
-        except Unreachable as error:
-            log.warning("%s cannot be locked: %s", host, error.message)
-            yield
-            return
-        if not answer:
-            code = process.wait(5)
-            if code == 75:
-                raise _held(cluster, f"another worker holds it on {host}: {path}")
-            raise host.failed(hold, code, process.stderr())
-        yield
+        return ()
 
 
 def _identity(folder: Path) -> str:
@@ -175,11 +153,3 @@ def _described(path: Path) -> str:
     except (OSError, ValueError):
         return "its holder has not written its name yet"
     return f"{about['run']} since {about['since']} (process {about['pid']} on {about['host']})"
-
-
-def _held(cluster: str, holder: str) -> Refused:
-    return Refused(
-        f"another run holds cluster {cluster}",
-        detail=holder,
-        hint="Wait until it ends, or cancel it; the lock is freed with its process.",
-    )

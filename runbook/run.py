@@ -16,6 +16,7 @@ from runbook.audit import AuditTrail
 from runbook.errors import Interrupted, RunbookError
 from runbook.evidence import Kept
 from runbook.hosts.underway import Underway, collected
+from runbook.lock import taken_again
 from runbook.plan import Fact, Plan, PlanBuilder, PlanLine, PlannedAction
 from runbook.watch import Progress, Watcher
 
@@ -77,10 +78,15 @@ class Run:
         self.builder.fact(fact)
 
     def perform(self, action: Action, goal: str) -> None:
-        """Do an action: intent on record first, outcome after."""
+        """Do an action: intent on record first, outcome after.
+
+        A change only while the cluster is this run's alone: a lock that was lost is taken again.
+        """
         if self.planning:
             raise AssertionError(f"planning changes nothing, but met {action}")
         self.go_on()
+        for told in taken_again() if action.changes else ():
+            self.record("locked again", said=told)
         self.record("intent", goal=goal, where=action.where, command=str(action))
         self.watcher.told(f"on {action.where}: {action}")
         began = time.monotonic()

@@ -36,11 +36,13 @@ def clear(folder: Path) -> None:
 
 
 def remove_host_lock(cluster: str) -> None:
-    """Remove the one file that a run leaves outside the demo's folder: its lock on the host."""
+    """Remove what runs leave outside the demo's folder: their lock on the host, with its marks."""
+    from runbook.host_lock import host_lock_path
     from runbook.hosts import Host
-    from runbook.lock import host_lock_path
 
-    Path(host_lock_path(Host(name=HERE), cluster)).unlink(missing_ok=True)
+    path = Path(host_lock_path(Host(name=HERE), cluster))
+    for each in path.parent.glob(f"{path.name}*"):
+        each.unlink()
 
 
 def _end_server(pid_file: Path) -> None:

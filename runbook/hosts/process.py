@@ -41,6 +41,9 @@ class Process(Protocol):
     def wait(self, timeout: float | None = None) -> int:
         """Give the exit code; TimeoutError after `timeout` seconds."""
 
+    def is_running(self) -> bool:
+        """Tell, by what is known here, whether its session lives; nothing is sent."""
+
     def stderr(self) -> str:
         """Give the last 64 kB of standard error so far."""
 
@@ -121,6 +124,9 @@ class LocalProcess:
             return self._popen.wait(timeout)
         except subprocess.TimeoutExpired:
             raise TimeoutError from None
+
+    def is_running(self) -> bool:
+        return self._popen.poll() is None
 
     def stderr(self) -> str:
         return self._tail.text(complete=self._popen.poll() is not None)
@@ -205,6 +211,10 @@ class SshProcess:
         if code < 0 and (self._channel.is_cut or not self._channel.get_transport().is_active()):
             raise self._lost("it ended while the command ran")
         return code
+
+    def is_running(self) -> bool:
+        ended = self._channel.closed or self._channel.exit_status_ready()
+        return not ended and bool(self._channel.get_transport().is_active())
 
     def stderr(self) -> str:
         return self._tail.text(complete=self._channel.exit_status_ready())

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from runbook import lock
+from runbook import host_lock
 from runbook.components import places
 from runbook.postgres import node as postgres_node
 from runbook.stores import node_folder
@@ -31,7 +31,7 @@ IN_ROOT = 'cd "$1" && shift && exec "$@"'
 
 READING = (
     IN_ROOT,
-    lock._HOLD,
+    host_lock._HOLD,
     places.WRITABLE,
     postgres_node._AT_WORK,
     postgres_node._LOCK,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runbook import lock
+from runbook import host_lock
 from runbook.hosts.host import READ
 from runbook.postgres import node
 from runbook.restore import kept, outage, place, survey
@@ -31,7 +31,7 @@ READING = (
     survey._OTHERS,
     node._AT_WORK,
     node._LOCK,
-    lock._HOLD,
+    host_lock._HOLD,
     outage._READ,
     kept._LINKS,
     kept._SIZE,

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from runbook.errors import Refused
+from runbook.errors import LockLost, Refused
+from runbook.host_lock import _HOLD, host_lock_path
 from runbook.hosts import Host, Ssh
-from runbook.lock import _HOLD, holder_of, host_lock_path, only_run
+from runbook.lock import holder_of, only_run, taken_again
 
 HERE = Host(name="here")
 PATIENCE = 0.2
@@ -37,7 +38,14 @@ with only_run(Path(sys.argv[1]), sys.argv[2], [Host(name="here")], holder="first
 def cluster() -> object:
     name = f"test-{uuid.uuid4().hex[:8]}"
     yield name
-    Path(host_lock_path(HERE, name)).unlink(missing_ok=True)
+    remove(HERE, name)
+
+
+def remove(host: Host, cluster: str) -> None:
+    """Remove the lock of a cluster, and the marks of its runs."""
+    path = Path(host_lock_path(host, cluster))
+    for each in path.parent.glob(f"{path.name}*"):
+        each.unlink()
 
 
 def take(folder: Path, cluster: str) -> None:
@@ -70,7 +78,7 @@ def test_a_worker_that_knows_the_host_by_an_older_name_is_kept_out_where_the_clu
         take_over(tmp_path / "two", cluster, [new], [was])
     finally:
         for host in (new, was):
-            Path(host_lock_path(host, cluster)).unlink(missing_ok=True)
+            remove(host, cluster)
 
 
 def test_the_run_of_a_cluster_whose_name_goes_on_is_never_ended(
@@ -85,8 +93,8 @@ def test_the_run_of_a_cluster_whose_name_goes_on_is_never_ended(
             with pytest.raises(Refused, match="another run holds"):
                 take(tmp_path / "two", f"{cluster}-db")
     finally:
-        for path in (host_lock_path(HERE, f"{cluster}-db"), host_lock_path(was, cluster)):
-            Path(path).unlink(missing_ok=True)
+        remove(HERE, f"{cluster}-db")
+        remove(was, cluster)
 
 
 def test_who_has_no_name_ends_nobody_without_one(cluster: str) -> None:
@@ -154,7 +162,7 @@ def test_two_names_of_one_machine_do_not_stand_in_their_own_way(
     other = Host(name="the same machine")
     with only_run(tmp_path, cluster, [HERE, other], holder="a"):
         pass
-    Path(host_lock_path(other, cluster)).unlink()
+    remove(other, cluster)
 
 
 def test_a_session_that_outlived_its_run_is_ended_by_its_own_worker_alone(
@@ -166,9 +174,88 @@ def test_a_session_that_outlived_its_run_is_ended_by_its_own_worker_alone(
     argv = ["sh", "-c", _HOLD, "hold", path, worker, str(PATIENCE)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as left:
         assert left.stdout is not None
-        assert left.stdout.readline() == b"held\n"
+        assert left.stdout.readline().startswith(b"held ")
         with pytest.raises(Refused, match="another worker holds it"):
             take(tmp_path / "two", cluster)
         assert left.poll() is None
         take(tmp_path / "one", cluster)
         assert left.wait(10) == -signal.SIGTERM
+
+
+def holding(pid: int, path: str) -> list[Path]:
+    """Give the sessions that this process has started to hold a lock."""
+    return [
+        each.parent
+        for each in Path("/proc").glob("[0-9]*/stat")
+        if each.read_text().rpartition(")")[2].split()[1] == str(pid)
+        and (each.parent / "fd/9").exists()
+        and (each.parent / "fd/9").samefile(path)
+    ]
+
+
+def lose(cluster: str) -> None:
+    """End the session that holds the lock for this process."""
+    (session,) = holding(os.getpid(), host_lock_path(HERE, cluster))
+    os.kill(int(session.name), signal.SIGKILL)
+    time.sleep(0.2)
+
+
+def test_a_lock_that_was_lost_is_taken_again_once(tmp_path: Path, cluster: str) -> None:
+    with only_run(tmp_path / "one", cluster, [HERE], holder="a", patience=PATIENCE):
+        assert list(taken_again()) == []
+        lose(cluster)
+        (told,) = taken_again()
+        assert "was lost" in told
+        assert list(taken_again()) == []
+        with pytest.raises(Refused):
+            take(tmp_path / "two", cluster)
+    assert list(taken_again()) == []
+
+
+def test_a_lock_that_another_run_has_had_is_lost_for_good_and_free_for_all(
+    tmp_path: Path, cluster: str
+) -> None:
+    with only_run(tmp_path / "one", cluster, [HERE], holder="a", patience=PATIENCE):
+        lose(cluster)
+        take(tmp_path / "two", cluster)
+        for _ in range(2):
+            with pytest.raises(LockLost, match="no longer this run's alone") as lost:
+                list(taken_again())
+            assert "another run has held it" in lost.value.detail
+        take(tmp_path / "two", cluster)
+
+
+def test_a_lock_that_another_run_holds_is_lost(tmp_path: Path, cluster: str) -> None:
+    argv = [sys.executable, "-c", HOLDER, str(tmp_path / "two"), cluster]
+    with only_run(tmp_path / "one", cluster, [HERE], holder="a", patience=PATIENCE):
+        lose(cluster)
+        with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"held\n"
+            with pytest.raises(LockLost, match="no longer this run's alone") as lost:
+                list(taken_again())
+            assert "another worker holds it" in lost.value.detail
+            process.kill()
+
+
+def test_a_mark_that_is_gone_is_no_proof_that_nobody_was_in(tmp_path: Path, cluster: str) -> None:
+    with only_run(tmp_path / "one", cluster, [HERE], holder="a", patience=PATIENCE):
+        lose(cluster)
+        remove(HERE, cluster)
+        with pytest.raises(LockLost, match="no longer this run's alone") as lost:
+            list(taken_again())
+        assert "is not known" in lost.value.detail
+
+
+def test_the_mark_of_another_login_counts_only_when_it_is_new(tmp_path: Path, cluster: str) -> None:
+    path = host_lock_path(HERE, cluster)
+    Path(f"{path}-4711").symlink_to("before")
+    with only_run(tmp_path / "one", cluster, [HERE], holder="a", patience=PATIENCE):
+        lose(cluster)
+        assert len(list(taken_again())) == 1
+        lose(cluster)
+        Path(f"{path}-4711").unlink()
+        Path(f"{path}-4711").symlink_to("another")
+        with pytest.raises(LockLost, match="no longer this run's alone") as lost:
+            list(taken_again())
+        assert lost.value.detail.endswith("another run has held it on here: another")
