@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
-from runbook.errors import LockLost, Refused, Unreachable
+from runbook.errors import ConnectionLost, HostUnreachable, LockLost, Refused
 from runbook.hosts import Command, Host
 from runbook.hosts.process import Process
 from runbook.watch import log
@@ -77,10 +77,10 @@ class HostLock:
             if began < self._spared_until:
                 return ""
             try:
-                self._insist(self._hold(""))
+                self._insist(self._held_again())
             except Refused as error:
                 raise self._lost(error.detail) from error
-            except Unreachable as error:
+            except HostUnreachable as error:
                 self._spared_until = began + _SPARED * (time.monotonic() - began)
                 log.warning("%s cannot be locked again: %s", self.host, error.message)
                 return ""
@@ -108,6 +108,12 @@ class HostLock:
         self._process = process
         return frozenset(answer[1:])
 
+    def _held_again(self) -> frozenset[str]:
+        """Try once more where the new connection breaks, too: the next command may get through."""
+        with suppress(ConnectionLost):
+            return self._hold("")
+        return self._hold("")
+
     def _insist(self, marks: frozenset[str]) -> None:
         """Let it go again unless the run's mark is there, and no other than those before."""
         others = marks - self._known
@@ -121,7 +127,7 @@ class HostLock:
         return LockLost(
             f"cluster {self._cluster} is no longer this run's alone",
             detail=f"the lock on {self.host} was lost with its connection; {seen}",
-            hint="Nothing more was changed. Find out what the other run has done, or does, then "
+            hint="Nothing more was begun. Find out what the other run has done, or does, then "
             "start this one again: steps already done are found done.",
         )
 

@@ -259,3 +259,20 @@ def test_the_mark_of_another_login_counts_only_when_it_is_new(tmp_path: Path, cl
         with pytest.raises(LockLost, match="no longer this run's alone") as lost:
             list(taken_again())
         assert lost.value.detail.endswith("another run has held it on here: another")
+
+
+def test_a_host_that_has_gone_meanwhile_stops_nothing(
+    tmp_path: Path, cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = Ssh(address="127.0.0.1", port=1)
+    here = Host(name="here")
+    with only_run(tmp_path, cluster, [here], holder="a", patience=PATIENCE):
+        lose(cluster)
+        monkeypatch.setitem(here.__dict__, "way", silent)
+        assert list(taken_again()) == []
+        monkeypatch.undo()
+        deadline, told = time.monotonic() + 20, list(taken_again())
+        while not told and time.monotonic() < deadline:
+            time.sleep(0.05)
+            told = list(taken_again())
+        assert len(told) == 1
