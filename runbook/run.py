@@ -87,6 +87,7 @@ class Run:
         self.go_on()
         for told in taken_again() if action.changes else ():
             self.record("locked again", said=told)
+            self.watcher.told(told)
         self.record("intent", goal=goal, where=action.where, command=str(action))
         self.watcher.told(f"on {action.where}: {action}")
         began = time.monotonic()

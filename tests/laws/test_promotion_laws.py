@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -145,6 +146,26 @@ def test_of_two_promotions_one_is_refused(healthy: Scene) -> None:
     first = healthy.run_with("promotion", Point("5"), second, to="pb")
     assert first.completed, first.said
     assert_promoted(healthy, healthy.nodes[1], healthy.nodes[2])
+
+
+def test_a_promotion_elsewhere_after_the_connections_broke_leaves_one_primary(
+    healthy: Scene,
+) -> None:
+    """Neither the other standby is promoted, nor the old primary started on the way back."""
+    elsewhere = replace(healthy.runner, state=healthy.base / "elsewhere")
+
+    def second() -> None:
+        for node in healthy.nodes:
+            node.host.cut_sessions()
+        outcome = elsewhere.run("promotion", cluster=healthy.name, to="pc", mode="failover")
+        assert outcome.completed, outcome.said
+
+    first = healthy.run_with("promotion", Point("5"), second, to="pb")
+    assert not first.completed
+    assert "and the way back failed: cluster" in first.said
+    assert "is no longer this run's alone" in first.said
+    assert judge.writable(healthy.nodes) == ("pc",)
+    assert not healthy.nodes[0].is_running()
 
 
 def test_a_candidate_that_dies_gives_the_old_primary_back(healthy: Scene) -> None:
