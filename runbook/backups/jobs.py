@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from runbook.actions import Action, Work
+from runbook.backups import recycled
 from runbook.backups.backup import Backup, backup_id
 from runbook.backups.catalogue import Catalogue
 from runbook.backups.foreign import described, read_foreign
@@ -20,6 +21,7 @@ from runbook.postgres import Node
 from runbook.postgres.passfile import passfile_line
 from runbook.run import current
 from runbook.stores import NodeFolderStore
+from runbook.stream.replication import ServerError
 from runbook.tools import pg_basebackup
 from runbook.units import readable_bytes, readable_seconds
 from runbook.watch import log
@@ -62,14 +64,18 @@ class StreamedBackup:
         run = current()
         began, made = _begun(self.catalogue, self.run_id)
         self.made = made
-        taken, recipe = take_into(
-            self.catalogue,
-            made,
-            self.node,
-            self.cluster,
-            label=self.label,
-            tell=lambda done, total: run.progress(f"base backup {made}", done, total),
-        )
+        try:
+            taken, recipe = take_into(
+                self.catalogue,
+                made,
+                self.node,
+                self.cluster,
+                label=self.label,
+                tell=lambda done, total: run.progress(f"base backup {made}", done, total),
+            )
+        except ServerError as error:
+            error.hint = error.hint or recycled.advice(error.message, self.node.name)
+            raise
         self._record = record_of(
             taken,
             recipe,
@@ -133,7 +139,10 @@ class PageBackup:
         with self.node.host.running(command) as process:
             code = _watched(process.wait, self.node, self.made)
             if code != 0:
-                raise self.node.host.failed(command, code, process.stderr())
+                said = process.stderr()
+                error = self.node.host.failed(command, code, said)
+                error.hint = recycled.advice(said, self.node.name) or error.hint
+                raise error
         return f"pg_basebackup has written {self.made}"
 
     def _verify_and_enter(self) -> str:

@@ -241,6 +241,13 @@ def kill_walsender(node: PostgresNode) -> None:
         os.kill(pid, signal.SIGTERM)
 
 
+def recycle_wal(node: PostgresNode) -> None:
+    """Let the server remove the WAL that a backup began with."""
+    for _ in range(2):
+        node.psql("SELECT pg_logical_emit_message(false, 'test', 'x'); SELECT pg_switch_wal()")
+        node.psql("CHECKPOINT")
+
+
 def _walsenders(node: PostgresNode) -> list[int]:
     found = node.psql("SELECT pid FROM pg_stat_progress_basebackup WHERE backup_streamed > 0")
     return [int(pid) for pid in found.split()]

@@ -173,6 +173,28 @@ def test_a_walsender_ended_by_the_server_is_told_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("format_", ["fast", "page"])
+def test_wal_that_is_recycled_while_the_backup_runs_is_told_and_the_next_run_makes_one(
+    scene: Scene, format_: str
+) -> None:
+    scene.backups = {"max_rate": "3M", "format": format_}
+    scene.on_node = format_ == "page"
+    running = scene.runner.start("base-backup", cluster="shop")
+    backup_scene.until_served(scene.first)
+    backup_scene.recycle_wal(scene.first)
+    outcome = running.outcome()
+    assert outcome.ended in ("ServerError", "CommandFailed"), outcome.said
+    assert "has already been removed" in outcome.said
+    assert "HINT:   Raise wal_keep_size on b1" in outcome.said
+    settled(scene)
+    assert scene.files == [f"{BY_HAND}/base.tar.gz"]
+    scene.backups = {"format": format_}
+    made = scene.back_up()
+    expected = backup_scene.fingerprint(scene.first)
+    with backup_scene.restored_by_hand(scene, made) as restored:
+        assert backup_scene.fingerprint(restored) == expected
+
+
+@pytest.mark.parametrize("format_", ["fast", "page"])
 def test_a_network_cut_in_the_middle_ends_the_host_s_side_too(
     scene: Scene, loopback_lab: LoopbackLab, format_: str
 ) -> None:
