@@ -34,6 +34,9 @@ class Service(BaseModel, ABC):
     needs_directory: ClassVar[bool] = False
     """Whether the settings must name the data directory, because the server sees another name."""
 
+    start_waits: ClassVar[bool] = False
+    """Whether the start ends well only when a server runs."""
+
     @abstractmethod
     def start(self, server: Server) -> tuple[Command, ...]:
         """Give the commands that start the server."""
@@ -75,6 +78,10 @@ class Service(BaseModel, ABC):
     def held(self, server: Server) -> Command | None:  # noqa: ARG002
         """Give the command that exits with 0 while the server is held, where holding exists."""
         return None
+
+    def first_log(self, server: Server) -> str:  # noqa: ARG002
+        """Give the file that the server writes to without its log collector; empty: none known."""
+        return ""
 
     def console(self, host: Host) -> Host:
         """Give where programs run beside the running server."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -57,12 +57,13 @@ class PgCtl(Service):
     """PostgreSQL's own pg_ctl, where no supervisor runs the server."""
 
     kind: Literal["pg_ctl"] = "pg_ctl"
+    start_waits: ClassVar[bool] = True
     log_file: str = Field(default="", description="Server log; empty: server.log beside the data.")
     options: str = Field(default="", description="Options for the server, as pg_ctl -o takes them.")
 
     def start(self, server: Server) -> tuple[Command, ...]:
         """Ref.: PostgreSQL documentation, pg_ctl"""
-        log_file = self.log_file or f"{server.directory()}.log"
+        log_file = self.first_log(server)
         program, user = server.program("pg_ctl"), server.os_user
         command = pg_ctl.start(
             program, server.directory(), user=user, log_file=log_file, options=self.options
@@ -75,7 +76,7 @@ class PgCtl(Service):
 
     def restart(self, server: Server) -> Command:
         """Ref.: PostgreSQL documentation, pg_ctl"""
-        log_file = self.log_file or f"{server.directory()}.log"
+        log_file = self.first_log(server)
         program, user = server.program("pg_ctl"), server.os_user
         return pg_ctl.restart(
             program, server.directory(), user=user, log_file=log_file, options=self.options
@@ -86,11 +87,16 @@ class PgCtl(Service):
         program, user = server.program("pg_ctl"), server.os_user
         return (pg_ctl.stop(program, server.directory(), user=user, wait=False),)
 
+    def first_log(self, server: Server) -> str:
+        """Ref.: PostgreSQL documentation, pg_ctl, -l"""
+        return self.log_file or f"{server.directory()}.log"
+
 
 class PgCtlCluster(Service):
     """Debian's pg_ctlcluster."""
 
     kind: Literal["pg_ctlcluster"] = "pg_ctlcluster"
+    start_waits: ClassVar[bool] = True
     version: int = Field(description="Major version, such as 15.")
     cluster: str = Field(default="main", description="Name of the cluster in pg_lsclusters.")
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from runbook import Need, ensure
 from runbook.actions import Action, Execute
-from runbook.errors import CheckFailed
+from runbook.errors import CheckFailed, CommandFailed
 from runbook.hosts import Command
 from runbook.plan import Outcome
 from runbook.postgres import Node
+from runbook.postgres.failed_start import explained
 from runbook.run import current
 from tasks._task import task
 
 _STOP_SECONDS = 600.0
 _START_SECONDS = 3600.0
+_REVIVAL_SECONDS = 30.0
+_FIRST_SIGHT_SECONDS = 600.0
 
 
 @task("stop PostgreSQL on {node}")
@@ -33,12 +37,14 @@ def stop(node: Node, *, unless: Callable[[], bool]) -> Outcome:
 @task("start PostgreSQL on {node}")
 def start(node: Node) -> None:
     """See that the server on the node is up and accepts writes."""
-    ensure(
-        f"{node} accepts writes",
-        holds=node.accepts_writes,
-        by=lambda: _on(node, (*node.service.release(node), *_starting(node))),
-        within=_START_SECONDS,
-    )
+    starting = _Starting(node, node.accepts_writes)
+    with explained(node):
+        ensure(
+            f"{node} accepts writes",
+            holds=starting.is_up,
+            by=starting.commands,
+            within=_START_SECONDS,
+        )
 
 
 @task("start PostgreSQL on {node} as a standby")
@@ -48,19 +54,20 @@ def start_standby(node: Node) -> None:
     What holds its service down is taken away only when its directory is a standby's.
     """
     signal = f"{node.directory()}/standby.signal"
-    ensure(
-        f"{node} answers as a standby",
-        holds=lambda: is_standby(node),
-        needs=[
-            Need(
-                f"{signal} is there, so that the server can only come up as a standby",
-                lambda: node.host.holds("test", "-e", signal, user=node.os_user),
-                hint="Somebody has removed it, or promoted the server. Look before you start it.",
-            )
-        ],
-        by=lambda: _on(node, (*node.service.release(node), *_starting(node))),
-        within=_START_SECONDS,
+    is_marked = Need(
+        f"{signal} is there, so that the server can only come up as a standby",
+        lambda: node.host.holds("test", "-e", signal, user=node.os_user),
+        hint="Somebody has removed it, or promoted the server. Look before you start it.",
     )
+    starting = _Starting(node, lambda: is_standby(node))
+    with explained(node):
+        ensure(
+            f"{node} answers as a standby",
+            holds=starting.is_up,
+            needs=[is_marked],
+            by=starting.commands,
+            within=_START_SECONDS,
+        )
 
 
 def is_standby(node: Node) -> bool:
@@ -104,13 +111,51 @@ class _Stopping:
         return False
 
 
-def _starting(node: Node) -> tuple[Command, ...]:
-    """Give the start, unless a server is on its way up: that of a run that was interrupted.
+@dataclass
+class _Starting:
+    """Waits for the server that was started, and knows when it has died on its way up.
 
-    A plan always names it: the server that still runs now will have been stopped by then.
+    pg_ctl is content as soon as a server in recovery takes questions; it may still die after that.
+    Where a supervisor may start it again, or has to work before the first start, that has its time.
     """
-    wanted = current().planning or node.is_stopped()
-    return node.service.start(node) if wanted else ()
+
+    node: Node
+    has_come_up: Callable[[], bool]
+    _ordered: bool = False
+    _seen: bool = False
+    _gone_since: float | None = None
+
+    def commands(self) -> tuple[Action, ...]:
+        """Give the start, unless a server is on its way up: that of a run that was interrupted.
+
+        A plan always names it: the server that still runs now will have been stopped by then.
+        """
+        node = self.node
+        wanted = current().planning or node.is_stopped()
+        self._ordered, self._seen = True, not wanted or node.service.start_waits
+        start = node.service.start(node) if wanted else ()
+        return _on(node, (*node.service.release(node), *start))
+
+    def is_up(self) -> bool:
+        """Tell whether it has come up; CommandFailed when it is gone for good."""
+        if self.has_come_up():
+            return True
+        if self._ordered and self._is_gone():
+            raise CommandFailed(
+                f"the server on {self.node} was started and has ended again",
+                detail=f"no server runs on {self.node.directory()}",
+                hint="Remove the cause and start the runbook again; steps already done are found "
+                "done.",
+            )
+        return False
+
+    def _is_gone(self) -> bool:
+        if not self.node.is_stopped():
+            self._seen, self._gone_since = True, None
+            return False
+        now = time.monotonic()
+        self._gone_since = now if self._gone_since is None else self._gone_since
+        return now - self._gone_since > (_REVIVAL_SECONDS if self._seen else _FIRST_SIGHT_SECONDS)
 
 
 def _is_held(node: Node) -> bool:

@@ -26,6 +26,7 @@ def shop(scene: Scene) -> Iterator[Scene]:
     if not kept.exists():
         shutil.copytree(scene.base / "store", kept)
     scene.reset()
+    backup, fingerprint = scene.backup, scene.fingerprint
     yield scene
     scene.node.stop("immediate")
     for mount in reversed(mounts_under(scene.node.directory)):
@@ -34,4 +35,6 @@ def shop(scene: Scene) -> Iterator[Scene]:
     shutil.chown(scene.node.directory, "postgres", "postgres")
     shutil.rmtree(scene.base / "store")
     shutil.copytree(kept, scene.base / "store")
+    scene.backup, scene.fingerprint = backup, fingerprint
     scene.settings.clear()
+    scene.cluster.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -35,14 +36,15 @@ def move_into(shop: Scene, target: Path) -> None:
     shop.node.start()
 
 
-def fill(mount: Path) -> None:
-    """Leave 30 MB on a file system; what fills it is never the restore's to touch."""
+def fill(mount: Path, free: int = 30 << 20) -> Path:
+    """Leave so many bytes on a file system; what fills it is never the restore's to touch."""
     ballast = mount / "lost+found" / "ballast"
     ballast.parent.mkdir(mode=0o700)
     shutil.chown(ballast.parent, "postgres", "postgres")
     space = os.statvfs(mount)
     with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - (30 << 20))
+        os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - free)
+    return ballast
 
 
 @pytest.mark.parametrize("kind", ["tmpfs", "bind"])
@@ -195,3 +197,81 @@ def test_a_damaged_backup_is_found_in_the_store_before_the_old_data_is_removed(
     assert outcome.ended == "Damaged"
     assert shop.node.is_running()
     assert contents.fingerprint(shop.node) == before
+
+
+def backed_up_while_rows_are_written(shop: Scene) -> str:
+    """Take a backup whose replay makes the data grow by 24 MB; give what the shop held at its end.
+
+    A tmpfs lists what is newest first: the backup has the empty file of the table, and the rows
+    are in the WAL alone.
+    """
+    shop.node.psql("CREATE DATABASE young")
+    shop.node.psql("CREATE TABLE grown (filler text)", database="young")
+    file = shop.node.psql("SELECT pg_relation_filepath('grown')", database="young")
+    shop.cluster["backups"] = {"store": "store", "max_rate": "4M"}
+    running = shop.runner.start("base-backup", cluster=shop.name)
+    read = "SELECT count(*) FROM pg_stat_progress_basebackup WHERE backup_streamed > 20000000"
+    processes.until(lambda: shop.node.psql(read) == "1", "20 MB are read", within=60)
+    rows = "SELECT repeat(md5(n::text), 30) FROM generate_series(1, 24000) n"
+    shop.node.psql(f"INSERT INTO grown {rows}", database="young")
+    outcome = running.outcome()
+    assert outcome.completed, outcome.said
+    shop.backup = max(path.name for path in shop.store.iterdir() if path.is_dir())
+    manifest = json.loads((shop.store / shop.backup / "backup_manifest").read_text())
+    (found,) = [entry for entry in manifest["Files"] if entry.get("Path") == file]
+    assert found["Size"] == 0
+    return contents.fingerprint(shop.node)
+
+
+FULL = [
+    ("in the replay", "could not extend file", "room"),
+    ("in the replay", "could not extend file", "undo"),
+    ("at its end", "No space left on device", "room"),
+]
+
+
+@pytest.mark.parametrize(("moment", "words", "way_on"), FULL)
+def test_a_disk_that_is_full_when_the_server_starts_is_told_and_the_run_goes_on_or_is_undone(
+    shop: Scene, moment: str, words: str, way_on: str
+) -> None:
+    if way_on == "undo":
+        shop.settings["service"] = without_collector(shop)
+    move_into(shop, shop.node.directory / "tmpfs")
+    if moment == "in the replay":
+        shop.fingerprint = backed_up_while_rows_are_written(shop)
+    before = shop.damage()
+    assert shop.restore(at=Point("6")).ended == "killed"
+    ballast = fill(shop.live, free=6 << 20)
+    old = files_of(shop.aside())
+    for _ in range(2):
+        failed = shop.restore()
+        assert failed.ended == "CommandFailed"
+        assert "FATAL:  " in failed.said
+        assert words in failed.said
+        assert f"HINT:   Make room on place: {shop.live} (" in failed.said
+        assert not shop.node.is_running()
+        assert files_of(shop.aside()) == old
+    ballast.unlink()
+    if way_on == "undo":
+        undone = shop.run("instance-restore-undo")
+        assert undone.completed, undone.said
+        assert contents.fingerprint(shop.node) == before
+        return
+    outcome = shop.restore()
+    assert outcome.completed, outcome.said
+    assert_restored(shop)
+    if moment == "in the replay":
+        assert shop.node.psql("SELECT count(*) FROM grown", database="young") == "24000"
+
+
+def without_collector(shop: Scene) -> dict[str, str]:
+    """Let the server write its log where pg_ctl lets it."""
+    log = f"{shop.node.directory}/log/start.log"
+    return {"kind": "pg_ctl", "log_file": log, "options": "-c logging_collector=off"}
+
+
+def files_of(directories: list[Path]) -> dict[Path, tuple[int, int]]:
+    """Give size and time of every file in some directories."""
+    found = [path for each in directories for path in each.rglob("*") if path.is_file()]
+    assert found
+    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in found}
