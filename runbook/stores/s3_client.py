@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from runbook.errors import ObjectMissing, RunbookError, StoreError
+from runbook.errors import ObjectMissing, RunbookError, StoreError, StoreForbidden
 from runbook.stores.patience import patiently
-from runbook.stores.s3_errors import Unsupported, translated
+from runbook.stores.s3_errors import Unsupported, is_wordless, translated
 from runbook.stores.store import ObjectInfo, StoreSecret
 
 if TYPE_CHECKING:
@@ -177,7 +177,22 @@ class Bucket:
                 answer: dict[str, Any] = method(Bucket=self._bucket, **target, **fields)
                 return answer
 
-        return patiently(what, once, self.patience)
+        try:
+            return patiently(what, once, self.patience)
+        except StoreError as error:
+            if not operation.startswith("head_") or not is_wordless(error):
+                raise
+            raise self._reason(what, error) from error
+
+    def _reason(self, what: str, refused: StoreError) -> StoreError:
+        """Ask for a list to hear the reason that the answer to HEAD does not tell."""
+        try:
+            self.ask("list_objects_v2", Prefix=self._folder, MaxKeys=1)
+        except StoreForbidden as error:
+            return StoreForbidden(f"{what}: not allowed", detail=error.detail, hint=error.hint)
+        except RunbookError:
+            pass  # another trouble is no reason for this one
+        return refused
 
 
 def _client(location: S3Store, secret: StoreSecret) -> Any:

@@ -26,9 +26,12 @@ _AGAIN = {
 _REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed"}
 _CREDENTIALS = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "InvalidAccessKeyId"}
 _UNKNOWN_TO_SERVER = {"NotImplemented", "InvalidArgument", "InvalidRequest", "MissingContentMD5"}
+_RENEW = "renew what the worker logs in with: its role, profile or AWS_SESSION_TOKEN."
 _HINTS = {
     "RequestTimeTooSkewed": "The worker's clock is wrong: check its time service.",
-    "ExpiredToken": "The credentials have expired: set new ones.",
+    "ExpiredToken": f"The credentials have expired: {_RENEW}",
+    "TokenRefreshRequired": f"The credentials have expired: {_RENEW}",
+    "InvalidToken": f"The session token does not belong to the key: {_RENEW}",
     "InvalidAccessKeyId": "Check key_id.",
     "SignatureDoesNotMatch": "Check the secret.",
 }
@@ -38,8 +41,17 @@ _RIGHTS = (
 )
 
 
+_WORDLESS = {"400", "401", "403"}
+
+
 class Unsupported(StoreError):
     """The server does not know what was asked of it."""
+
+
+def is_wordless(error: StoreError) -> bool:
+    """Tell whether the server refused and gave no reason, as in an answer to HEAD."""
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and cause.response["Error"]["Code"] in _WORDLESS
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.cli.shop import ShopOfTests
+from tests.contract.stores.refusing import refusing
 
 
 def test_a_sound_inventory_has_no_failed_line_and_leaves_nothing_in_the_store(
@@ -46,6 +47,37 @@ def test_what_cannot_be_used_fails_with_a_hint(
     assert any(line in finding["what"] for finding in failed), failed
     assert all(finding["seen"] or finding["hint"] for finding in failed)
     assert "FAILED" in shop.command("check", str(path)).stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        ("ExpiredToken", "The credentials have expired"),
+        ("RequestTimeTooSkewed", "The worker's clock is wrong"),
+        ("SignatureDoesNotMatch", "Check the secret."),
+    ],
+)
+def test_a_store_that_turns_the_worker_away_is_told_with_what_to_do(
+    shop: ShopOfTests, code: str, hint: str
+) -> None:
+    with refusing(code) as port:
+        location = (
+            f"kind: s3\n      bucket: backups\n      addressing: path\n      region: us-east-1\n"
+            f"      endpoint_url: http://127.0.0.1:{port}\n    key_id: AKIAEXAMPLE\n"
+            "    secret: {env: STORE_SECRET}"
+        )
+        old = f"kind: folder\n      path: {shop.place.store}"
+        path = str(shop.changed_inventory(old, location))
+        secret = {"STORE_SECRET": "marker-secret"}
+        checked = shop.command("check", path, extra=secret)
+        backup = ("run", "base-backup", "--cluster", shop.cluster, "--inventory", path, "--go")
+        run = shop.command(*backup, extra=secret)
+    assert checked.returncode == 1
+    assert run.returncode == 1
+    for said in (checked.stdout, run.stderr):
+        assert code in said
+        assert hint in said
+        assert "marker-secret" not in said
 
 
 def test_a_health_check_shows_one_table_and_fails_when_something_is_critical(
