@@ -19,6 +19,7 @@ from runbook.health.report import worst
 from runbook.health.scope import Scope
 from runbook.objectives import RECOVERY_POINT, RECOVERY_TIME, Figure, Objectives
 from runbook.postgres import Node
+from runbook.postgres.collations import HINT, mismatches
 from runbook.postgres.relations import read_every_relation
 from runbook.replication.survey import survey
 from runbook.restore.job import Restore
@@ -35,6 +36,16 @@ _NONE = Objectives()
 def every_relation(node: Node) -> None:
     """Open every relation of every database."""
     check(f"every relation of every database on {node} can be read", lambda: _read_all(node))
+
+
+@task("compare the collation versions on {node}")
+def collations(node: Node) -> None:
+    """Tell of databases whose indexes on text were made with another library; fails nothing."""
+    if current().planning:
+        return
+    differing = mismatches(node)
+    if differing:
+        note(f"WARNING: collation versions differ: {'; '.join(map(str, differing))}. {HINT}")
 
 
 def streaming(cluster: Cluster) -> tuple[Node, ...]:

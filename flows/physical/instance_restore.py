@@ -72,6 +72,7 @@ def instance_restore(
 
     with step("8", "Prove the data and start the applications"):
         health.every_relation(node)
+        health.collations(node)
         apps.start(shop.apps)
 
     with step("9", "Validation"):

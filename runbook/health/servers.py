@@ -10,6 +10,7 @@ from runbook.health.finding import Finding, Level, found, graded
 from runbook.health.limits import HealthLimits
 from runbook.hosts.disk import Disk, disks
 from runbook.postgres import Node
+from runbook.postgres.collations import HINT, mismatches
 from runbook.postgres.relations import read_every_relation
 from runbook.postgres.vitals import Vitals, vitals
 from runbook.replication.slots import slots
@@ -29,6 +30,7 @@ def server_findings(node: Node, limits: HealthLimits, *, in_recovery: bool) -> I
     for disk in dict.fromkeys(rooms.values()):
         yield _disk(node, disk, limits)
     yield _transactions(node, seen, limits)
+    yield _collations(node)
     if not in_recovery:
         yield _frozen(node, seen, limits)
 
@@ -89,6 +91,13 @@ def _transactions(node: Node, seen: Vitals, limits: HealthLimits) -> Finding:
     hint = "SELECT * FROM pg_stat_activity ORDER BY xact_start; see also pg_prepared_xacts."
     level = graded(age, limits.transaction_seconds)
     return found(level, str(node), "oldest transaction", text, hint)
+
+
+def _collations(node: Node) -> Finding:
+    differing = mismatches(node)
+    level = Level.WARNING if differing else Level.OK
+    text = "; ".join(map(str, differing)) or "as recorded"
+    return found(level, str(node), "collation versions", text, HINT)
 
 
 def _frozen(node: Node, seen: Vitals, limits: HealthLimits) -> Finding:

@@ -136,8 +136,8 @@ def test_disks_and_wal_are_held_against_the_settings(scene: Scene) -> None:
 
 def test_wal_that_nobody_takes_away_is_held_against_the_settings(scene: Scene) -> None:
     primary, _ = scene.nodes
-    limits(scene, archive_backlog=(0, 1))
-    with archiving(primary, "sleep 2"):
+    limits(scene, archive_backlog=(0, 0))
+    with archiving(primary, "sleep 10"):
         for _ in range(3):
             primary.psql("SELECT pg_logical_emit_message(false, 'x', 'x'); SELECT pg_switch_wal()")
         found = looked(scene)
@@ -168,6 +168,16 @@ def test_the_age_of_what_was_replayed_is_held_against_the_settings(scene: Scene)
         found = looked(scene)
     assert has(found, "CRITICAL: hcb: lag: ")
     processes.until(lambda: looked(scene) == [], "replay has caught up")
+
+
+def test_a_database_that_was_made_with_another_library_is_a_warning(scene: Scene) -> None:
+    primary, _ = scene.nodes
+    primary.psql("CREATE DATABASE sorted TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de'")
+    assert not has(looked(scene), "WARNING: hca: collation")
+    primary.psql("UPDATE pg_database SET datcollversion = '1.0' WHERE datname = 'sorted'")
+    found = looked(scene)
+    primary.psql("DROP DATABASE sorted")
+    assert has(found, "WARNING: hca: collation versions: sorted was made with 1.0, here is ")
 
 
 def test_two_writable_nodes_are_a_split_brain(spoiled: Scene) -> None:

@@ -65,6 +65,28 @@ def test_a_server_that_a_supervisor_revives_is_left_to_it(shop: Scene, pause: fl
     assert_restored(shop)
 
 
+def test_databases_that_were_made_with_another_library_are_named_and_fail_nothing(
+    shop: Scene,
+) -> None:
+    shop.node.psql("CREATE DATABASE sorted TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de'")
+    version = "SELECT datcollversion FROM pg_database WHERE datname = 'sorted'"
+    actual = shop.node.psql(version)
+    assert actual
+    shop.back_up()
+    well = shop.restore()
+    assert well.completed, well.said
+    assert "collation versions" not in well.told
+    shop.node.psql("UPDATE pg_database SET datcollversion = '1.0' WHERE datname = 'sorted'")
+    shop.back_up()
+    outcome = shop.restore()
+    assert outcome.completed, outcome.said
+    told = f"WARNING: collation versions differ: sorted was made with 1.0, here is {actual}."
+    assert told in outcome.told
+    assert "REINDEX DATABASE" in outcome.told
+    assert shop.node.psql(version) == "1.0"
+    assert shop.restore().changed == 0
+
+
 def test_kept_on_the_old_timeline_it_archives_nothing(shop: Scene) -> None:
     outcome = shop.restore(timeline="keep")
     assert outcome.completed, outcome.said
