@@ -15,7 +15,9 @@ from runbook.backups.reading import stored_backup
 from runbook.errors import Refused, SettingsError
 from runbook.postgres import Node
 from runbook.restore.job import Restore
+from runbook.restore.place import tablespace_place
 from runbook.restore.ready import MakingReady
+from runbook.restore.remains import Remains
 from runbook.restore.survey import Survey, survey
 from runbook.run import current
 from runbook.units import readable_bytes
@@ -67,7 +69,7 @@ def fits(node: Node, backup: Backup, catalogue: Catalogue, wishes: Wishes) -> Re
     """Look at the places and insist on everything that can be known before the first change."""
     if wishes.timeline not in ("fork", "keep"):
         raise SettingsError(f"timeline is fork or keep, not {wishes.timeline!r}")
-    seen = survey(node, backup, catalogue, wishes.tablespace_map)
+    seen = survey(node, backup, catalogue, wishes.tablespace_map, again=wishes.again)
     making_ready = MakingReady(
         node=node,
         backup=backup,
@@ -90,13 +92,7 @@ def fits(node: Node, backup: Backup, catalogue: Catalogue, wishes: Wishes) -> Re
         beside=not seen.short_of,
         again=wishes.again,
     )
-    check(
-        "no interrupted run is putting it in place in another way",
-        lambda: not job.begun_otherwise(),
-        seen=job.begun_otherwise,
-        hint="Start again with the timeline and tablespace_map of that run, to bring it to its "
-        "end; then restore once more with again=true.",
-    )
+    _not_otherwise(job, seen)
     if wishes.again:
         check(
             "no earlier restore of it waits for its end while its server is in use",
@@ -178,8 +174,40 @@ def finish(job: Restore) -> None:
 
 @task("close the restore of {job.backup.id}")
 def close(job: Restore) -> None:
-    """Write down that the cluster is in service again."""
+    """Write down that the cluster is in service again; nothing that was not used stays behind."""
+    remains = Remains(job)
+    ensure(
+        "nothing is left that was made ready and not used",
+        holds=lambda: not remains.are_left(),
+        by=remains.cleared,
+    )
     ensure("the restore has come to its end", holds=job.closed, by=job.close)
+
+
+def _not_otherwise(job: Restore, seen: Survey) -> None:
+    """Insist that a run which was interrupted in the outage meant this very restore."""
+    spaces = (tablespace_place(each, seen.program_major) for each in seen.own_locations)
+    remains = Remains(job, tuple(spaces))
+    check(
+        "no interrupted run is putting it in place in another way",
+        lambda: not job.begun_otherwise(),
+        seen=job.begun_otherwise,
+        hint="Start again with the timeline and tablespace_map of that run, to bring it to its "
+        "end; then restore once more with again=true.",
+    )
+    check(
+        "no interrupted run was restoring it once more",
+        lambda: not remains.begun_again(),
+        seen=lambda: f"the outage has begun for {job.incoming}; {job.live} is the restore before",
+        hint="Start with again=true, and the other options of that run, to bring it to its end.",
+    )
+    check(
+        "no other backup is half in place",
+        lambda: not remains.half_swapped(),
+        seen=lambda: f"of {remains.half_swapped()}, some parts are in place and some are not",
+        hint=f"Start with backup={remains.half_swapped() or 'ID'}, and the other options of that "
+        f"run, to bring it to its end; then restore {job.backup.id}.",
+    )
 
 
 def _tell(job: Restore, seen: Survey, wishes: Wishes) -> None:

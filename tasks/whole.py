@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from runbook import check, ensure, note, together
@@ -124,9 +125,14 @@ def tell_redundancy(whole: ClusterRestore) -> None:
 
 
 def _stop(whole: ClusterRestore, node: Node) -> None:
+    """Stop a node unless its part is done; one that is left out must not run at all."""
     job = whole.primary
-    is_primary = node.name == job.node.name
-    service.stop(node, unless=job.in_place if is_primary else partial(whole.is_cloned, node))
+    done: Callable[[], bool] = partial(whole.is_cloned, node)
+    if node.name == job.node.name:
+        done = job.in_place
+    elif node in whole.lineup.left_out:
+        done = lambda: False  # noqa: E731
+    service.stop(node, unless=done)
 
 
 def _corrections(whole: ClusterRestore) -> tuple[Action, ...]:

@@ -56,10 +56,18 @@ class Survey:
     running: Identity | None
 
 
-def survey(node: Node, backup: Backup, catalogue: Catalogue | None, tablespace_map: str) -> Survey:
+def survey(
+    node: Node,
+    backup: Backup,
+    catalogue: Catalogue | None,
+    tablespace_map: str,
+    *,
+    again: bool = False,
+) -> Survey:
     """Look at everything that a restore of this backup would touch; reads only.
 
-    Without the catalogue nobody asks for room: the backup itself does not go there.
+    Without the catalogue nobody asks for room: the backup itself does not go there. `again`: a
+    restore that has come to its end is data like any other.
     """
     host, user = node.host, node.os_user
     data = look(host, _plain(node.directory()), user)
@@ -75,10 +83,11 @@ def survey(node: Node, backup: Backup, catalogue: Catalogue | None, tablespace_m
     targets = Targets(whole_place(data), places, whole_place(wal) if wal else None)
     spaces = {oid: look(host, place.live, user) for oid, place in places.items()}
     incoming = targets.data.incoming(backup.id)
-    marks = (read_mark(host, directory, user) for directory in (incoming, targets.data.live))
+    marks = [read_mark(host, incoming, user), read_mark(host, targets.data.live, user)]
     begun = any(
-        mark is not None and (mark.backup, mark.places) == (backup.id, str(targets))
+        (mark.backup, mark.places) == (backup.id, str(targets))
         for mark in marks
+        if mark is not None and not (again and mark.finished is not None)
     )
     running = _running(node)
     return Survey(

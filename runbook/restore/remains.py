@@ -1,0 +1,69 @@
+"""What interrupted runs have left of restores on a node: half a swap, or what nobody took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runbook.actions import Action, Execute
+from runbook.restore import staging
+from runbook.restore.job import Restore
+from runbook.restore.marks import read_mark
+from runbook.restore.place import Place, kept
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What is found beside the places of a restore, and beside the tablespaces in use now."""
+
+    job: Restore
+    others: tuple[Place, ...] = ()
+
+    def begun_again(self) -> bool:
+        """Tell whether a run with `again` has begun the outage, and this one does not go on.
+
+        The data directory may still bear the mark of the restore before, while a tablespace is
+        already swapped, or removed: it must not be taken for that restore.
+        """
+        job, mark = self.job, self.job.mark()
+        if job.again or mark is None or mark.finished is None or not job.clock.started_by():
+            return False
+        return job.node.host.holds("test", "-d", job.incoming, user=job.node.os_user)
+
+    def half_swapped(self) -> str:
+        """Name another backup that a run has put in some places and not in all; empty if none.
+
+        Swapped once more, the parts of the old data would be kept under two stamps, and mixed.
+        """
+        job, data = self.job, self.job.targets.data
+        host, user = job.node.host, job.node.os_user
+        asides = {
+            stamp
+            for place in (*job.targets.places(), *self.others)
+            for stamp in kept(host, place, user)["aside"]
+        }
+        for backup_id in kept(host, data, user)["incoming"]:
+            mark = read_mark(host, data.incoming(backup_id), user)
+            is_half = mark is not None and mark.backup == backup_id and mark.stamp in asides
+            if is_half and backup_id != job.backup.id:
+                return backup_id
+        return ""
+
+    def are_left(self) -> bool:
+        """Tell whether something was made ready and never took its place."""
+        return bool(self._unused())
+
+    def cleared(self) -> tuple[Action, ...]:
+        """Remove what was made ready and never took its place."""
+        node, paths = self.job.node, self._unused()
+        if not paths:
+            return ()
+        line = f"rm -rf {' '.join(paths)}"
+        return (Execute(node.host, staging.clear(node, *paths), shown=line),)
+
+    def _unused(self) -> tuple[str, ...]:
+        node = self.job.node
+        return tuple(
+            place.incoming(made)
+            for place in self.job.targets.places()
+            for made in kept(node.host, place, node.os_user)["incoming"]
+        )
