@@ -21,6 +21,7 @@ _KINDS = {
     "refuse": "held",
     "not answered": "held",
     "waiting": "held",
+    "locked again": "held",
     "under way": "held",
     "not sealed": "held",
     "not set": "held",

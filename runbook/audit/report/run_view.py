@@ -180,9 +180,14 @@ def _goal(made: RunView, entry: Entry) -> None:
         goals.append(mark)
 
 
+def _locked_again(made: RunView, entry: Entry) -> None:
+    _step(made, entry).goals.append((str(entry["event"]), str(entry.get("said", ""))))
+
+
 def _taken_back(made: RunView, entry: Entry) -> None:
-    command, where = str(entry.get("command", "")), str(entry.get("where", ""))
-    step = made.steps.setdefault("back", StepView("", "Taken back after the refusal", ""))
+    command = str(entry.get("command") or entry.get("said", ""))
+    where = str(entry.get("where", ""))
+    step = made.steps.setdefault("back", StepView("", "Taken back", ""))
     at = str(entry["at"])
     step.actions.append(ActionView("", "", where, command, at, at, None, "", "", "done"))
 
@@ -200,6 +205,7 @@ _TAKES = {
     "failed": _done,
     "reached": _goal,
     "already so": _goal,
+    "locked again": _locked_again,
     "taken back": _taken_back,
 }
 

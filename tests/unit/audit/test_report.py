@@ -8,9 +8,11 @@ from pathlib import Path
 
 from runbook.audit.history import past_runs
 from runbook.audit.past_run import PastRun
+from runbook.audit.report.kind import kind
 from runbook.audit.report.period import period
 from runbook.audit.report.period_page import period_page
 from runbook.audit.report.run_page import run_page
+from runbook.audit.report.run_view import view
 from runbook.audit.trail import read_trail
 from runbook.audit.verification import single_findings
 from runbook.objectives import Objectives
@@ -47,6 +49,20 @@ def test_a_broken_record_is_told_on_its_page(history: History) -> None:
     text = page_of(path)
     assert '<span class="pill bad">broken</span>' in text
     assert "the entry was changed" in text
+
+
+def test_what_was_locked_again_and_taken_back_is_told() -> None:
+    lost, back = "the lock on db1 was lost", "database shop as before"
+    at = {"at": "2026-01-01T00:00:00+00:00"}
+    entries: list[dict[str, object]] = [
+        {**at, "event": "step", "step": "3", "title": "Write"},
+        {**at, "event": "locked again", "step": "3", "said": lost},
+        {**at, "event": "taken back", "step": "3", "said": back},
+    ]
+    steps = view("run", entries).steps
+    assert steps["3"].goals == [("locked again", lost)]
+    assert kind("locked again") == "held"
+    assert [action.command for action in steps["back"].actions] == [back]
 
 
 def test_a_period_counts_gaps_people_and_refusals(tmp_path: Path) -> None:
