@@ -65,7 +65,7 @@ class StreamedBackup:
         began, made = _begun(self.catalogue, self.run_id)
         self.made = made
         try:
-            taken, recipe = take_into(
+            streamed = take_into(
                 self.catalogue,
                 made,
                 self.node,
@@ -77,8 +77,7 @@ class StreamedBackup:
             error.hint = error.hint or recycled.advice(error.message, self.node.name)
             raise
         self._record = record_of(
-            taken,
-            recipe,
+            streamed,
             backup_id=made,
             cluster=self.cluster,
             node=self.node,
@@ -86,8 +85,10 @@ class StreamedBackup:
             began=began,
             run_id=self.run_id,
         )
-        run.progress(f"base backup {made}", taken.facts.size, taken.facts.size, finished=True)
-        return f"{_told(self._record)}; compressed with {recipe}"
+        size = streamed.taken.facts.size
+        run.progress(f"base backup {made}", size, size, finished=True)
+        why = f"; without a slot: {streamed.without_slot}" if streamed.without_slot else ""
+        return f"{_told(self._record)}; compressed with {streamed.recipe}{why}"
 
     def _enter(self) -> str:
         assert self._record is not None

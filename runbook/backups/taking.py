@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from runbook.backups.backup import Backup, BackupTablespace, StoredObject
 from runbook.backups.catalogue import Catalogue
+from runbook.backups.kept_wal import KeptWal
 from runbook.cluster import Backups, Cluster
 from runbook.errors import SettingsError
 from runbook.postgres import Node
@@ -69,11 +70,20 @@ def insist_on_possible(settings: Backups, label: str) -> None:
     BackupOptions(label=label, max_rate=kilobytes(settings.max_rate)).command()
 
 
+@dataclass(frozen=True)
+class Streamed:
+    """A backup that is in the store, how, and why no slot has kept its WAL, if none has."""
+
+    taken: TakenBackup
+    recipe: Recipe
+    without_slot: str
+
+
 def take_into(
     catalogue: Catalogue, backup_id: str, node: Node, cluster: Cluster, *, label: str, tell: Tell
-) -> tuple[TakenBackup, Recipe]:
+) -> Streamed:
     """Stream a backup into the store, verified against its manifest on the way."""
-    with replication(node, cluster) as connection:
+    with replication(node, cluster) as connection, KeptWal(node, cluster) as wal:
         chosen = recipe(cluster.backups, compressions(connection))
         options = BackupOptions(
             label=label,
@@ -85,14 +95,13 @@ def take_into(
             base_backup(connection, options),
             lambda name: _sink(catalogue, backup_id, name),
             encoding=chosen.worker,
-            observe=_Meter(tell).hear,
+            observe=_Meter(tell, wal).hear,
         )
-    return taken, chosen
+    return Streamed(taken, chosen, wal.problem)
 
 
 def record_of(
-    taken: TakenBackup,
-    chosen: Recipe,
+    streamed: Streamed,
     *,
     backup_id: str,
     cluster: Cluster,
@@ -103,6 +112,7 @@ def record_of(
 ) -> Backup:
     """Write down what was taken."""
     finished = datetime.now(UTC)
+    taken, chosen = streamed.taken, streamed.recipe
     facts = taken.facts
     return Backup(
         id=backup_id,
@@ -143,17 +153,21 @@ def _sink(catalogue: Catalogue, backup_id: str, name: str) -> Iterator[Upload]:
 
 
 class _Meter:
-    """Turns the server's progress messages into bytes done of bytes expected."""
+    """Turns the server's progress messages into bytes done of bytes expected, and keeps its WAL."""
 
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, tell: Tell, wal: KeptWal) -> None:
         self._tell = tell
+        self._wal = wal
         self._total = 0
 
     def hear(self, event: Started | ArchiveEvent | ProgressEvent | Finished) -> None:
         """Listen to one event."""
         if isinstance(event, Started):
             self._total = event.size
-        elif isinstance(event, ProgressEvent):
+            self._wal.begin()
+            return
+        self._wal.renew()
+        if isinstance(event, ProgressEvent):
             self._tell(event.done, self._total)
 
 

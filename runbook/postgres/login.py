@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from psycopg.conninfo import make_conninfo
 
@@ -20,7 +21,9 @@ _STALL_SECONDS = 900.0
 
 
 @contextmanager
-def replication(node: Node, cluster: Cluster) -> Iterator[Replication]:
+def replication(
+    node: Node, cluster: Cluster, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Replication]:
     """Open a replication connection the way the page does: from the host, to its address."""
     with endpoint(node.host, node.address, node.port) as door:
         conninfo = make_conninfo(
@@ -28,6 +31,7 @@ def replication(node: Node, cluster: Cluster) -> Iterator[Replication]:
             port=str(door.port),
             user=cluster.replication.user,
             password=cluster.replication_password.get_secret_value() or None,
+            options=" ".join(f"-c {name}={value}" for name, value in settings.items()) or None,
         )
         connection = Replication(conninfo, stall_timeout=_STALL_SECONDS)
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 from runbook.errors import CommandFailed, Refused, SettingsError
 from runbook.stream.checksums import ALGORITHMS
@@ -42,6 +43,7 @@ __all__ = [
     "check_version",
     "compressions",
     "identify",
+    "keep_wal",
     "show",
 ]
 
@@ -150,6 +152,16 @@ def compressions(connection: Replication) -> frozenset[Codec]:
             elif error.sqlstate not in _UNSUPPORTED:
                 raise
     return frozenset(found)
+
+
+def keep_wal(connection: Replication) -> None:
+    """Let the server keep its WAL from the last checkpoint on while the connection lives.
+
+    The slot is temporary and goes with the connection. Raises `ServerError` where none is free.
+    Ref.: https://www.postgresql.org/docs/current/protocol-replication.html
+    """
+    name = f"pg_runbooks_{uuid4().hex[:12]}"
+    connection.query(f"CREATE_REPLICATION_SLOT {name} TEMPORARY PHYSICAL (RESERVE_WAL)")
 
 
 def check_version(connection: Replication) -> None:

@@ -248,6 +248,25 @@ def recycle_wal(node: PostgresNode) -> None:
         node.psql("CHECKPOINT")
 
 
+@contextmanager
+def set_to(node: PostgresNode, name: str, value: str) -> Iterator[None]:
+    """Run the server with another setting for a block."""
+    node.psql(f"ALTER SYSTEM SET {name} = '{value}'")
+    _reloaded(node)
+    try:
+        yield
+    finally:
+        node.psql(f"ALTER SYSTEM RESET {name}")
+        _reloaded(node)
+
+
+def _reloaded(node: PostgresNode) -> None:
+    before = node.psql("SELECT pg_conf_load_time()")
+    node.reload()
+    loaded = f"SELECT pg_conf_load_time() > '{before}'"
+    processes.until(lambda: node.psql(loaded) == "t", "the settings are read")
+
+
 def _walsenders(node: PostgresNode) -> list[int]:
     found = node.psql("SELECT pid FROM pg_stat_progress_basebackup WHERE backup_streamed > 0")
     return [int(pid) for pid in found.split()]

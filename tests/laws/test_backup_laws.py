@@ -172,19 +172,36 @@ def test_a_walsender_ended_by_the_server_is_told_and_leaves_nothing(
     assert scene.files == [f"{BY_HAND}/base.tar.gz"]
 
 
-@pytest.mark.parametrize("format_", ["fast", "page"])
-def test_wal_that_is_recycled_while_the_backup_runs_is_told_and_the_next_run_makes_one(
-    scene: Scene, format_: str
-) -> None:
-    scene.backups = {"max_rate": "3M", "format": format_}
-    scene.on_node = format_ == "page"
+def test_the_wal_of_a_running_backup_is_kept_for_it(scene: Scene) -> None:
+    scene.backups = {"max_rate": "3M"}
     running = scene.runner.start("base-backup", cluster="shop")
     backup_scene.until_served(scene.first)
     backup_scene.recycle_wal(scene.first)
     outcome = running.outcome()
+    assert outcome.completed, outcome.said
+    settled(scene)
+    (made,) = scene.ids
+    expected = backup_scene.fingerprint(scene.first)
+    with backup_scene.restored_by_hand(scene, made) as restored:
+        assert backup_scene.fingerprint(restored) == expected
+
+
+@pytest.mark.parametrize(
+    ("format_", "slots_keep"), [("fast", "0"), ("page", "-1")], ids=["fast", "page"]
+)
+def test_wal_that_is_recycled_while_the_backup_runs_is_told_and_the_next_run_makes_one(
+    scene: Scene, format_: str, slots_keep: str
+) -> None:
+    scene.backups = {"max_rate": "3M", "format": format_}
+    scene.on_node = format_ == "page"
+    with backup_scene.set_to(scene.first, "max_slot_wal_keep_size", slots_keep):
+        running = scene.runner.start("base-backup", cluster="shop")
+        backup_scene.until_served(scene.first)
+        backup_scene.recycle_wal(scene.first)
+        outcome = running.outcome()
     assert outcome.ended in ("ServerError", "CommandFailed"), outcome.said
     assert "has already been removed" in outcome.said
-    assert "HINT:   Raise wal_keep_size on b1" in outcome.said
+    assert "HINT:   Raise wal_keep_size on b1, " in outcome.said
     settled(scene)
     assert scene.files == [f"{BY_HAND}/base.tar.gz"]
     scene.backups = {"format": format_}
@@ -192,6 +209,20 @@ def test_wal_that_is_recycled_while_the_backup_runs_is_told_and_the_next_run_mak
     expected = backup_scene.fingerprint(scene.first)
     with backup_scene.restored_by_hand(scene, made) as restored:
         assert backup_scene.fingerprint(restored) == expected
+
+
+def test_a_server_without_a_free_slot_is_backed_up_without_one(scene: Scene) -> None:
+    taken = [f"taken_{number}" for number in range(10)]
+    for name in taken:
+        scene.first.psql(f"SELECT pg_create_physical_replication_slot('{name}')")
+    try:
+        outcome = scene.run("base-backup")
+        assert outcome.completed, outcome.said
+        said = [str(each.get("said")) for each in outcome.record if each["event"] == "done"]
+        assert any("without a slot" in each for each in said)
+    finally:
+        for name in taken:
+            scene.first.psql(f"SELECT pg_drop_replication_slot('{name}')")
 
 
 @pytest.mark.parametrize("format_", ["fast", "page"])

@@ -19,7 +19,7 @@ SEGMENT = "0000000100000A7B000000C2"
     ],
 )
 def test_wal_that_is_gone_is_known_in_every_language(said: str) -> None:
-    assert advice(said, "pg1").startswith("Raise wal_keep_size on pg1 ")
+    assert advice(said, "pg1").startswith("Raise wal_keep_size on pg1, ")
 
 
 @pytest.mark.parametrize(
