@@ -11,6 +11,8 @@ import psycopg
 import pytest
 
 from runbook.lock import only_run
+from runbook.stream.base_backup import keep_wal
+from runbook.stream.replication import Replication
 from tests.lab import processes, split, trouble
 from tests.lab.postgres import PostgresNode
 from tests.laws.health.findings import ARCHIVED, has, limits, looked
@@ -95,6 +97,20 @@ def test_a_slot_that_belongs_to_nobody(scene: Scene) -> None:
     primary.psql(f"SELECT pg_drop_replication_slot('{name}')")
     assert has(found, f"WARNING: hca: slot {name}: belongs to nobody")
     assert not has(found, "CRITICAL")
+
+
+def test_what_keeps_the_wal_of_a_running_backup_is_no_standby(scene: Scene) -> None:
+    primary, _ = scene.nodes
+    connection = Replication(primary.conninfo())
+    try:
+        keep_wal(connection)
+        connected = "SELECT count(*) FROM pg_stat_replication WHERE application_name ~ 'runbooks'"
+        assert primary.psql(connected) == "1"
+        assert looked(scene) == []
+        asked = primary.psql("SELECT state FROM pg_stat_replication")
+    finally:
+        connection.close()
+    assert sorted(asked.split()) == ["startup", "streaming"]
 
 
 @contextmanager
