@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from runbook.backups.backup import MANIFEST, Backup
 from runbook.backups.reading import StoredBackup, Tell
 from runbook.errors import Damaged
@@ -148,8 +150,9 @@ def verify_unpacked(node: Node, backup: Backup, targets: Targets, manifest: byte
     path = f"{incoming}/{MANIFEST}"
     write = Command(("sh", "-c", _WRITE, "write", path), user=user, stdin=manifest.decode())
     node.host.run(write)
+    unpacked = [targets.directory(item.name, backup.id) for item in backup.archives]
     with Lane("sync") as beside:
-        beside.give(lambda: _write_down(node, backup, targets))
+        beside.give(lambda: _write_down(node, unpacked))
         node.host.run(pg_verifybackup.verify(node.program("pg_verifybackup"), incoming, user=user))
 
 
@@ -171,12 +174,11 @@ def prepare(
     node.host.run(Command(("sh", "-c", _PREPARE, "prepare", *how), user=user))
     if targets.wal is not None:
         node.host.run(link_wal(node, incoming, targets.wal, backup.id))
-    _write_down(node, backup, targets)
+    _write_down(node, targets.incoming(backup.id))
 
 
-def _write_down(node: Node, backup: Backup, targets: Targets) -> None:
-    argv = ("sync", "-f", *targets.incoming(backup.id))
-    node.host.run(Command(argv, user=node.os_user))
+def _write_down(node: Node, directories: Sequence[str]) -> None:
+    node.host.run(Command(("sync", "-f", *directories), user=node.os_user))
 
 
 def decompressor(host: Host, codec: Codec) -> str:

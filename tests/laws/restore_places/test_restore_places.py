@@ -85,7 +85,8 @@ def test_wal_behind_a_link_stays_where_it_was(shop: Scene) -> None:
     shutil.chown(wal.parent, "postgres", "postgres")
     processes.run(["chown", "-h", "postgres:postgres", shop.live / "pg_wal"])
     shop.node.start()
-    assert shop.restore(at=Point("6", 3)).ended == "killed"
+    killed = shop.restore(at=Point("6", 3))
+    assert killed.ended == "killed", killed.said
     outcome = shop.restore()
     assert outcome.completed, outcome.said
     assert outcome.plan is not None
