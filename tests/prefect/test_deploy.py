@@ -50,7 +50,7 @@ def wanted(
         cwd=Path(PATH.anchor),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
