@@ -37,7 +37,8 @@ def measure(bed: Bed, rounds: int) -> Part:
         by_hand(bed, BARE, "verifies nothing; old data lost", lambda: _unzstd(node, by_us)),
         by_hand(bed, VERIFIED, "pg_verifybackup", lambda: _verified(node, by_us)),
     ]
-    series = interleaved(variants, rounds, bed.servers, bed.console)
+    measured = interleaved(variants, rounds, bed.servers, bed.console)
+    series = sorted(measured, key=lambda each: each.name != PAGE)
     return Part(
         "restore",
         "Restore to accepting connections",
