@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from runbook import Need, ensure
 from runbook.actions import Action, Execute
-from runbook.errors import CheckFailed, CommandFailed
+from runbook.errors import CheckFailed, CommandFailed, Unreachable
 from runbook.hosts import Command
 from runbook.plan import Outcome
 from runbook.postgres import Node
@@ -150,7 +150,11 @@ class _Starting:
         return False
 
     def _is_gone(self) -> bool:
-        if not self.node.is_stopped():
+        try:
+            is_stopped = self.node.is_stopped()
+        except Unreachable:  # a host that is not reached now tells nothing of its server
+            return False
+        if not is_stopped:
             self._seen, self._gone_since = True, None
             return False
         now = time.monotonic()

@@ -52,7 +52,8 @@ class StreamedBackup:
         login = f"{self.cluster.replication.user}@{self.node.address}:{self.node.port}"
         line = (
             f"BASE_BACKUP as {login}, compression {self.cluster.backups.compression}, verified "
-            f"against its manifest while it is written to {self.catalogue}/{_SHOWN_ID}/"
+            f"against its manifest while it is written to {self.catalogue}/{_SHOWN_ID}/; its WAL "
+            "is kept by a temporary slot"
         )
         enter = f"write {self.catalogue}/{_SHOWN_ID}/backup.json"
         return (

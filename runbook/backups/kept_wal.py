@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from types import TracebackType
-from typing import Self
 
 from runbook.cluster import Cluster
 from runbook.errors import RunbookError
@@ -24,10 +22,12 @@ from runbook.watch import log
 _IDLE_SECONDS = 60
 """A worker that the network has lost stops keeping WAL after so long."""
 _EVERY_SECONDS = 10.0
+_ANSWER_SECONDS = 10.0
+"""A silent server must not hold up the backup, whose own connection may live."""
 
 
 class KeptWal:
-    """A temporary slot for the time of a block, from `begin` on; `problem` where there is none."""
+    """A temporary slot from `begin` to `close`; `problem` tells why there is none."""
 
     def __init__(self, node: Node, cluster: Cluster) -> None:
         self._node, self._cluster = node, cluster
@@ -36,15 +36,8 @@ class KeptWal:
         self._heard = 0.0
         self.problem = ""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let the WAL go; harmless without a slot."""
         self._stack.close()
 
     def begin(self) -> None:
@@ -53,7 +46,7 @@ class KeptWal:
         try:
             opened = replication(self._node, self._cluster, settings)
             self._connection = self._stack.enter_context(opened)
-            keep_wal(self._connection)
+            keep_wal(self._connection, _ANSWER_SECONDS)
         except RunbookError as error:
             self._lose(error)
         self._heard = time.monotonic()
@@ -63,7 +56,7 @@ class KeptWal:
         if self._connection is None or time.monotonic() - self._heard < _EVERY_SECONDS:
             return
         try:
-            identify(self._connection)
+            identify(self._connection, _ANSWER_SECONDS)
         except RunbookError as error:
             self._lose(error)
         self._heard = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -83,7 +83,7 @@ def take_into(
     catalogue: Catalogue, backup_id: str, node: Node, cluster: Cluster, *, label: str, tell: Tell
 ) -> Streamed:
     """Stream a backup into the store, verified against its manifest on the way."""
-    with replication(node, cluster) as connection, KeptWal(node, cluster) as wal:
+    with replication(node, cluster) as connection, closing(KeptWal(node, cluster)) as wal:
         chosen = recipe(cluster.backups, compressions(connection))
         options = BackupOptions(
             label=label,

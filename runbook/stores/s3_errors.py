@@ -39,8 +39,6 @@ _RIGHTS = (
     "Check key_id and secret; the user needs s3:ListBucket, s3:GetObject, s3:PutObject, "
     "s3:DeleteObject, s3:AbortMultipartUpload and s3:ListBucketMultipartUploads."
 )
-
-
 _WORDLESS = {"400", "401", "403"}
 
 

@@ -119,9 +119,9 @@ class Identity:
     server_version: int
 
 
-def identify(connection: Replication) -> Identity:
-    """Ask who answers (IDENTIFY_SYSTEM)."""
-    row = connection.query("IDENTIFY_SYSTEM")[0]
+def identify(connection: Replication, limit: float | None = None) -> Identity:
+    """Ask who answers (IDENTIFY_SYSTEM); `limit` as `Replication.query` has it."""
+    row = connection.query("IDENTIFY_SYSTEM", limit)[0]
     identifier, timeline, lsn = (str(value) for value in row[:3])
     return Identity(int(identifier), int(timeline), Lsn(lsn).position, connection.server_version)
 
@@ -154,14 +154,15 @@ def compressions(connection: Replication) -> frozenset[Codec]:
     return frozenset(found)
 
 
-def keep_wal(connection: Replication) -> None:
+def keep_wal(connection: Replication, limit: float | None = None) -> None:
     """Let the server keep its WAL from the last checkpoint on while the connection lives.
 
     The slot is temporary and goes with the connection. Raises `ServerError` where none is free.
     Ref.: https://www.postgresql.org/docs/current/protocol-replication.html
     """
     name = f"pg_runbooks_{uuid4().hex[:12]}"
-    connection.query(f"CREATE_REPLICATION_SLOT {name} TEMPORARY PHYSICAL (RESERVE_WAL)")
+    command = f"CREATE_REPLICATION_SLOT {name} TEMPORARY PHYSICAL (RESERVE_WAL)"
+    connection.query(command, limit)
 
 
 def check_version(connection: Replication) -> None:

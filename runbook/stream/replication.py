@@ -70,10 +70,13 @@ class Replication:
         """As PostgreSQL's server_version_num, such as 150018."""
         return self._pgconn.server_version
 
-    def query(self, command: str) -> list[_Row]:
-        """Run a command that answers with one set of rows; raises `ServerError`."""
+    def query(self, command: str, limit: float | None = None) -> list[_Row]:
+        """Run a command that answers with one set of rows; raises `ServerError`.
+
+        Unreachable after `limit` seconds of silence; without one it waits for as long as it takes.
+        """
         self.send(command)
-        rows = self.rows()
+        rows = self.rows(limit)
         self.end()
         return rows
 
@@ -81,9 +84,9 @@ class Replication:
         """Send a command whose results are read one by one."""
         self._pgconn.send_query(command.encode())
 
-    def rows(self) -> list[_Row]:
+    def rows(self, limit: float | None = None) -> list[_Row]:
         """Read the next result, which must be rows."""
-        result = self._result()
+        result = self._result(limit)
         if result is None or result.status != pq.ExecStatus.TUPLES_OK:
             raise self._failure(result)
         return [
@@ -131,10 +134,10 @@ class Replication:
             self.cancel()
         self._pgconn.finish()
 
-    def _result(self) -> pq.abc.PGresult | None:
+    def _result(self, limit: float | None = None) -> pq.abc.PGresult | None:
         try:
             while self._pgconn.is_busy():
-                self._wait(None)
+                self._wait(limit)
                 self._pgconn.consume_input()
             return self._pgconn.get_result()
         except psycopg.OperationalError as error:

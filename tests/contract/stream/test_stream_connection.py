@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 
 import pytest
@@ -53,3 +55,16 @@ def test_a_server_that_is_not_there_is_unreachable() -> None:
         deaf.listen()
         with pytest.raises(Unreachable, match="within 1 s"):
             Replication(f"host=127.0.0.1 port={deaf.getsockname()[1]}", connect_timeout=1)
+
+
+def test_a_server_that_falls_silent_is_not_waited_for_longer_than_is_said(pg15: Server) -> None:
+    connection = Replication(pg15.conninfo, application_name="silent")
+    asked = "SELECT pid FROM pg_stat_replication WHERE application_name = 'silent'"
+    pid = int(pg15.psql(asked))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(Unreachable, match="lost"):
+            identify(connection, 0.5)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        connection.close()
