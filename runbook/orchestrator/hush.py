@@ -9,7 +9,12 @@ _VALUE = re.compile(
     r"""(?:"(?P<double>[^"\n]{3,})"|'(?P<single>[^'\n]{3,})'|(?P<bare>[^\s"'{}\[\],]{3,}))"""
 )
 # As psql and pg_restore tell an error, and as any program may; not the lines that follow it.
-_ERROR = re.compile(r"""(?:[^\s:'"]+:\s?){0,4}(?:\w+ )?(?:ERROR|FATAL|PANIC|error|fatal):\s""")
+# A server speaks its own language; psql's line with an SQLSTATE alone is an error in each, but for
+# the classes of success and warnings.
+_ERROR = re.compile(
+    r"""(?:[^\s:'"]+:\s?){0,4}(?:\w+ )?(?:ERROR|FATAL|PANIC|error|fatal):\s"""
+    r"""|psql:\S+:\d+: \w+:\s+(?=(?!0[0-2])[0-9A-Z]{5}$)"""
+)
 _LOOSE = re.compile(
     r"""\b(?:ERROR|FATAL|PANIC)\b|^(?:[Ee]rror|[Ff]atal)\b|\b(?:[Ee]rror|[Ff]atal):\s"""
     r"""|\[(?:error|fatal)\]|\blevel="?(?:error|fatal)\b"""

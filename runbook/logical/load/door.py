@@ -33,6 +33,7 @@ _SETTINGS = {
     "idle_in_transaction_session_timeout": "0",
     "default_transaction_read_only": "off",
     "standard_conforming_strings": "on",
+    "lc_messages": "C",
     "maintenance_work_mem": _MEMORY,
 }
 """For the sessions of a load alone; a database's or role's own settings do not get over them."""

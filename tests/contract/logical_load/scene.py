@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -83,6 +84,30 @@ def emptied(server: PostgresNode) -> None:
     server.psql(
         server.psql("SELECT format('DROP ROLE %I;', rolname) FROM pg_roles WHERE oid >= 16384")
     )
+
+
+@contextmanager
+def speaking(server: PostgresNode, locale: str) -> Iterator[None]:
+    """Have a server say its messages in a language, for the time of a block."""
+    locales = server.directory / "locales"
+    locales.mkdir(exist_ok=True)
+    code = f"{locale}.UTF-8"
+    processes.run(["localedef", "-i", locale, "-f", "UTF-8", locales / code])
+    server.stop()
+    argv = [server.bin_directory / "pg_ctl", "-D", server.data_directory, "-w"]
+    argv += ["-l", server.log.parent / "start.log", "-o", f"-c lc_messages={code}", "start"]
+    processes.run(argv, user="postgres", mark=server.host.lab, env={"LOCPATH": str(locales)})
+    try:
+        yield
+    finally:
+        server.stop()
+        server.start()
+
+
+def said_of(server: PostgresNode, sql: str) -> str:
+    """Give the error that a statement meets."""
+    argv = [server.bin_directory / "psql", "-XAtqc", sql, "-h", server.socket_directory]
+    return processes.run([*argv, "-p", str(server.port)], user="postgres", check=False).stderr
 
 
 def sessions(server: PostgresNode) -> int:

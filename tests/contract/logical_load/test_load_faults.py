@@ -11,7 +11,7 @@ import pytest
 from runbook.errors import RunbookError, Unreachable
 from runbook.logical.load import LoadFailed, load, survey
 from tests.contract.logical_load import scene
-from tests.contract.logical_load.scene import EXPECTED, loaded, pieces
+from tests.contract.logical_load.scene import EXPECTED, dump, loaded, pieces
 from tests.lab import processes
 from tests.lab.postgres import PostgresNode
 
@@ -75,6 +75,15 @@ def test_a_role_that_exists_stops_the_load_unless_it_is_expected(
         'role "postgres" already exists': 1,
         'role "readers" already exists': 1,
     }
+
+
+def test_errors_are_known_on_a_server_that_speaks_another_language(
+    source: PostgresNode, target: PostgresNode
+) -> None:
+    with scene.speaking(target, "de_DE"):
+        assert "Rolle" in scene.said_of(target, "CREATE ROLE postgres")
+        _, done = loaded(dump(source, "--globals-only"), scene.node(target))
+    assert 'role "postgres" already exists' in done.expected
 
 
 def test_no_password_of_the_dump_is_told(rich: bytes, target: PostgresNode) -> None:

@@ -36,6 +36,13 @@ def test_errors_are_told_without_what_they_quote() -> None:
     assert errors_of("") == ()
 
 
+def test_an_sqlstate_is_told_in_every_language_and_a_warning_in_none() -> None:
+    said = "psql:/x/dump.sql:{}: {}:  {}"
+    assert errors_of(said.format(60, "ОШИБКА", "23505")) == ("psql:/x/dump.sql:60: ОШИБКА: 23505",)
+    assert errors_of(said.format(61, "FEHLER", "23505"))
+    assert errors_of(said.format(62, "WARNUNG", "01000")) == ()
+
+
 OTHERWISE = (
     'pg_restore: [archiver (db)] could not execute query: ERROR:  relation "nodes" exists',
     "Error: cannot restore",
