@@ -58,20 +58,29 @@ rm -rf --one-file-system -- "$@"
 # Takes what belongs to the way the backup was made out of the way of a restored primary. A fork
 # recovers to the end of the backup's own WAL and begins a new timeline; whatever target a
 # recovery had before is void. Nobody reads meanwhile, unless standbys follow: they need a server
-# that was started with hot_standby on. Arguments: incoming, fork or keep, hot_standby off or as is.
+# that was started with hot_standby on. A backup of a restore that was never finished holds these
+# settings already: they are no part of it. Arguments: incoming, fork or keep, hot_standby off or
+# as is.
 _PREPARE = """set -eu
 cd "$1"; fork=$2 hot_standby=$3
+recovery=$(printf "%s\\n" "restore_command = '/bin/false'" "recovery_target = ''" \
+  "recovery_target_lsn = ''" "recovery_target_name = ''" "recovery_target_time = ''" \
+  "recovery_target_xid = ''" "recovery_target_timeline = 'current'" \
+  "archive_cleanup_command = ''" "recovery_end_command = ''")
 rm -f standby.signal recovery.signal backup_manifest
 if [ ! -e postgresql.auto.conf ]; then : >postgresql.auto.conf; fi
+if grep -qxF "restore_command = '/bin/false'" postgresql.auto.conf; then
+  cp -p postgresql.auto.conf pgsql_tmp_auto.conf
+  grep -vxF -e "$recovery" -e "hot_standby = off" -e "hot_standby = 'off'" \
+    pgsql_tmp_auto.conf >postgresql.auto.conf || [ $? = 1 ]
+fi
 if [ "$fork" = fork ]; then
   cp -p postgresql.auto.conf pgsql_tmp_auto.conf
-  printf "%s\\n" "" "restore_command = '/bin/false'" "recovery_target = ''" \
-    "recovery_target_lsn = ''" "recovery_target_name = ''" "recovery_target_time = ''" \
-    "recovery_target_xid = ''" "recovery_target_timeline = 'current'" \
-    "archive_cleanup_command = ''" "recovery_end_command = ''" >>postgresql.auto.conf
+  printf "%s\\n" "" "$recovery" >>postgresql.auto.conf
   if [ "$hot_standby" = off ]; then echo "hot_standby = off" >>postgresql.auto.conf; fi
   : >recovery.signal; chmod --reference=PG_VERSION recovery.signal
 else
+  rm -f pgsql_tmp_auto.conf
   printf "%s\\n" "" "archive_mode = 'off'" >>postgresql.auto.conf
 fi
 chmod --reference=PG_VERSION postgresql.auto.conf

@@ -1,0 +1,48 @@
+"""What killed restores leave: a server that came up, other backups, directories half removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.loopback import LoopbackLab
+from tests.laws import restore_scene
+from tests.laws.outcome import Point
+from tests.laws.restore_scene import Scene, assert_restored
+
+pytestmark = pytest.mark.lab
+
+BEFORE_THE_START = Point("7", 1)
+
+
+@pytest.fixture(scope="module")
+def scene(loopback_lab: LoopbackLab, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    return restore_scene.build(loopback_lab, "unfin", tmp_path_factory.mktemp("unfin"))
+
+
+@pytest.fixture
+def damaged(scene: Scene) -> Iterator[Scene]:
+    """The instance as it was after the damage."""
+    scene.reset()
+    backup, fingerprint = scene.backup, scene.fingerprint
+    yield scene
+    scene.node.stop("immediate")
+    scene.backup, scene.fingerprint = backup, fingerprint
+
+
+@pytest.mark.parametrize("timeline", ["fork", "keep"])
+def test_a_backup_of_an_unfinished_restore_can_be_restored(damaged: Scene, timeline: str) -> None:
+    """PostgreSQL takes the settings of the recovery along, and not those from before."""
+    own = damaged.node.data_directory / "postgresql.auto.conf"
+    settings = own.read_text()
+    assert damaged.restore(at=BEFORE_THE_START).ended == "killed"
+    damaged.node.start()
+    damaged.node.psql("ALTER SYSTEM SET work_mem = '5MB'")
+    damaged.back_up()
+    assert damaged.restore(backup=damaged.backup, timeline=timeline).completed
+    assert_restored(damaged, asides=2)
+    assert "work_mem = '5MB'" in own.read_text()
+    for name in ("restore_command", "recovery_target", "recovery_end", "hot_standby"):
+        assert (name in own.read_text()) == (name in settings)
+    assert damaged.restore(timeline=timeline).changed == 0
