@@ -62,6 +62,36 @@ def clear_leftovers(catalogue: Catalogue) -> None:
         note("no interrupted run has left anything behind")
 
 
+@task("check that {node} is the database system of the last backup")
+def same_system(node: Node, catalogue: Catalogue, cluster: Cluster, *, other_system: bool) -> None:
+    """Refuse a server that was made anew: an empty one would be backed up, night after night."""
+    known = [
+        record
+        for record in catalogue.readable()
+        if isinstance(record, Backup) and record.cluster == cluster.name
+    ]
+    if not known:
+        return
+    last = max(known, key=lambda backup: (backup.finished, backup.id))
+    seen = node.identity().system_identifier
+    if other_system and seen != last.system_identifier:
+        fact(
+            "ANOTHER SYSTEM", f"{last.id} is of {last.system_identifier}; it stays, {node} goes on"
+        )
+        return
+    check(
+        "it is the database system of the newest backup",
+        lambda: seen == last.system_identifier,
+        seen=lambda: (
+            f"{node} is {seen}, with {readable_bytes(database_bytes(node))} of databases; "
+            f"{last.id} is of {last.system_identifier}"
+        ),
+        hint=f"Was the volume of {node} not mounted, and the server made anew? Then do not use it; "
+        "bring the data back. If it is right (a new cluster, a major upgrade, an older system "
+        "restored): base-backup with other_system=true, once.",
+    )
+
+
 @task("check that the clocks agree")
 def clocks_agree(node: Node, catalogue: Catalogue) -> None:
     """Tell a clock that is off; refuse one by which a backup in the store is not yet taken."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -19,16 +19,24 @@ from tasks._task import task
 
 @task("find the backups that the rule no longer keeps")
 def expendable(
-    catalogue: Catalogue, cluster: Cluster, keep: int, keep_days: int
+    catalogue: Catalogue, cluster: Cluster, keep: int, keep_days: int, former_system: str = ""
 ) -> tuple[Backup, ...]:
-    """Give the backups that may go, by the asked rule or the settings'."""
+    """Give the backups that may go, by the asked rule or the settings'; all of a former system."""
     keep, keep_days = keep or cluster.backups.keep, keep_days or cluster.backups.keep_days
     found = catalogue.found()
     damaged = frozenset(item.id for item in found if item.damaged)
     backups = [record for record in _records(catalogue) if record.cluster == cluster.name]
+    if former_system:
+        _is_former(former_system, backups, damaged)
     going = retention.expendable(
-        backups, keep=keep, keep_days=keep_days, now=datetime.now(UTC), damaged=damaged
+        backups,
+        keep=keep,
+        keep_days=keep_days,
+        now=datetime.now(UTC),
+        damaged=damaged,
+        former=former_system,
     )
+    _tell_systems(backups, former_system)
     fact("rule", f"keep the newest {keep}" + (f" and {keep_days} days" if keep_days else ""))
     fact("backups", f"{len(backups)}, of which {len(going)} may go")
     for rule in catalogue.store.lifecycle_rules(catalogue.prefix):
@@ -70,6 +78,30 @@ def remain(catalogue: Catalogue, cluster: Cluster, keep: int) -> None:
         lambda: bool(found) or not any(item.complete for item in catalogue.found()),
         hint=f"The rule was to keep {asked}. Take a backup now.",
     )
+
+
+def _is_former(system: str, backups: Sequence[Backup], damaged: frozenset[str]) -> None:
+    check(
+        f"database system {system} has been replaced by another one",
+        lambda: retention.is_succeeded(system, backups, damaged),
+        seen=lambda: (
+            "of the systems with backups here, none has a newer sound backup: "
+            + (", ".join(sorted({b.system_identifier for b in backups})) or "there are none")
+        ),
+        hint="Leave former_system empty; or take a backup of the system that goes on, first.",
+    )
+
+
+def _tell_systems(backups: Sequence[Backup], former_system: str) -> None:
+    """Tell where the folder holds backups of several database systems."""
+    last: dict[str, Backup] = {}
+    for backup in sorted(backups, key=lambda backup: backup.finished):
+        last[backup.system_identifier] = backup
+    if len(last) < 2:
+        return
+    for system, backup in last.items():
+        fate = "ALL OF ITS BACKUPS GO" if system == former_system else "the rule holds for it alone"
+        fact(f"database system {system}", f"last backup {backup.id}; {fate}")
 
 
 def _records(catalogue: Catalogue) -> Iterator[Backup]:

@@ -16,7 +16,12 @@ from tasks import access, backup, catalogue, locate
 
 @procedure("base-backup", scheduled=True)
 def base_backup(
-    cluster: str, destination: str = "", label: str = "", reason: str = "", dry_run: bool = True
+    cluster: str,
+    destination: str = "",
+    label: str = "",
+    other_system: bool = False,
+    reason: str = "",
+    dry_run: bool = True,
 ) -> None:
     """Back up a running cluster, verified byte by byte.
 
@@ -24,6 +29,7 @@ def base_backup(
         cluster: Name of the cluster.
         destination: Name of the store; empty means the one of the cluster's settings.
         label: Text that PostgreSQL writes into backup_label.
+        other_system: Begin with the backups of another database system, once; then they go on.
         reason: Why, for the record.
         dry_run: Only show the plan.
     """
@@ -41,7 +47,8 @@ def base_backup(
         with step("3", "Clear what interrupted runs left behind"):
             backup.clear_leftovers(backups)
 
-        with step("4", "Check clocks and space"):
+        with step("4", "Check the database system, clocks and space"):
+            backup.same_system(source, backups, shop, other_system=other_system)
             backup.clocks_agree(source, backups)
             backup.has_room(source, backups)
 

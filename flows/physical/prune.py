@@ -19,6 +19,7 @@ def prune(
     cluster: str,
     keep: int = 0,
     keep_days: int = 0,
+    former_system: str = "",
     destination: str = "",
     reason: str = "",
     dry_run: bool = True,
@@ -29,6 +30,7 @@ def prune(
         cluster: Name of the cluster.
         keep: Newest verified backups that remain; 0 means as the settings say.
         keep_days: Keep also what is younger than so many days; 0 means as the settings say.
+        former_system: Identifier of a database system that is no more: all of its backups go.
         destination: Name of the store; empty means the one of the cluster's settings.
         reason: Why, for the record.
         dry_run: Only show the plan.
@@ -38,7 +40,7 @@ def prune(
 
     with catalogue.opened(store, shop, locate.keeper(shop, store)) as backups:
         with step("1", "Find the backups that the rule no longer keeps"):
-            expendable = retention.expendable(backups, shop, keep, keep_days)
+            expendable = retention.expendable(backups, shop, keep, keep_days, former_system)
 
         with step("2", "Remove them, each as a whole"):
             backup.clear_leftovers(backups)

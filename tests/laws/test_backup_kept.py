@@ -8,11 +8,12 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.lab import processes
+from tests.lab import postgres, processes
 from tests.lab.loopback import LoopbackLab
 from tests.lab.postgres import BIN_DIRECTORY
 from tests.laws import backup_scene
@@ -245,3 +246,39 @@ def test_a_record_that_cannot_be_read_stops_no_backup_and_is_not_pruned(scene: S
     assert outcome.completed, outcome.said
     assert "cannot be read" in outcome.told
     assert scene.ids == [made, newer]
+
+
+@contextlib.contextmanager
+def made_anew(scene: Scene) -> Iterator[None]:
+    """Let the server be an empty one, as on a volume that was not mounted."""
+    node = scene.first
+    aside = node.directory / "not-mounted"
+    node.stop()
+    node.data_directory.rename(aside)
+    try:
+        postgres.initialise(replace(node, tablespaces={}), hba=backup_scene.LOOPBACK_HBA)
+        yield
+    finally:
+        node.stop()
+        shutil.rmtree(node.data_directory)
+        aside.rename(node.data_directory)
+        node.start()
+
+
+def test_a_server_made_anew_is_refused_once_and_pushes_out_nothing(scene: Scene) -> None:
+    lost = [scene.back_up() for _ in range(2)]
+    of_lost = scene.record(lost[0])["system_identifier"]
+    with made_anew(scene):
+        refused = scene.run()
+        assert refused.ended == "CheckFailed", refused.said
+        assert "other_system=true" in refused.said
+        assert scene.ids == lost
+        assert scene.run("prune", former_system=of_lost).ended == "CheckFailed"
+        new = [scene.back_up(other_system=True), scene.back_up()]
+        assert scene.run("prune", keep=1).completed
+        assert scene.ids == [lost[1], new[1]]
+    back = scene.run()
+    assert back.ended == "CheckFailed", back.said
+    pruned = scene.run("prune", keep=1, former_system=of_lost)
+    assert pruned.completed, pruned.said
+    assert scene.ids == [new[1]]
