@@ -10,7 +10,7 @@ from functools import partial
 from runbook import check, ensure, fact, note
 from runbook.actions import Work
 from runbook.cluster import Cluster
-from runbook.errors import Damaged, SettingsError
+from runbook.errors import CheckFailed, Damaged, SettingsError
 from runbook.inventory import StoreSettings
 from runbook.logical.catalogue import DumpCatalogue, Leftover
 from runbook.logical.dumping import LogicalDump, unfinished_removed
@@ -128,6 +128,19 @@ def create(node: Node, cluster: Cluster, store: StoreSettings, catalogue: DumpCa
     taken = None if run.planning else catalogue.of_run(run.id)
     if taken is not None:
         on_record(run, taken, "taken")
+        _insist_on_loadable(taken)
+
+
+def _insist_on_loadable(taken: LogicalMetadata) -> None:
+    """Fail the night that took it, not the recovery that needs it."""
+    if taken.refused:
+        raise CheckFailed(
+            f"{taken.id} was taken and is whole, but logical-recovery refuses it",
+            detail=taken.refused,
+            hint="It is kept. If that statement is your own, it loads by hand, as the page of "
+            "logical-backup says. Take what it makes out of the database: then the next one can "
+            "be recovered.",
+        )
 
 
 def _expected(node: Node, catalogue: DumpCatalogue) -> int:

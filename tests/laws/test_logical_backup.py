@@ -210,6 +210,24 @@ def test_a_pg_dumpall_that_fails_is_told_and_leaves_nothing(scene: Scene) -> Non
     assert scene.files == before
 
 
+def test_a_backup_that_a_recovery_would_refuse_is_kept_and_fails_its_run(scene: Scene) -> None:
+    scene.node.psql(
+        "CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;"
+        "CREATE FOREIGN TABLE said (line text) SERVER files OPTIONS (program 'id')"
+    )
+    try:
+        outcome = scene.run()
+    finally:
+        scene.node.psql("DROP EXTENSION file_fdw CASCADE")
+    assert outcome.ended == "CheckFailed", outcome.said
+    assert "CREATE FOREIGN TABLE public.said" in outcome.said
+    assert "by hand" in outcome.said
+    (made,) = (name for name in scene.ids if not name.startswith(f"{GUID}0"))
+    assert "CREATE FOREIGN TABLE public.said" in scene.record(made)["refused"]
+    by_the_page(scene.folder, made)
+    assert scene.run().completed
+
+
 def test_another_major_version_of_pg_dumpall_is_refused(scene: Scene, tmp_path: Path) -> None:
     programs = scene.base / "bin"
     programs.mkdir(exist_ok=True)

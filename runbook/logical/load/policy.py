@@ -8,7 +8,7 @@ be judged here. Refused are:
 - DO, LOAD, CALL, ALTER SYSTEM, CREATE LANGUAGE (languages come with extensions);
 - SELECT, but for set_config of search_path, setval and large objects, with plain values;
 - C functions from a path outside of $libdir, foreign tables read from a program;
-- functions that reach the server's files, where the statement itself would call them;
+- functions that reach the server's files or other servers, where rows are made by calling them;
 - subscriptions that connect at once;
 - DROP DATABASE and DROP ROLE, as pg_dumpall --clean writes them: what exists is never dropped;
 - encodings of clients in which a byte of a letter can look like a quote or a backslash.
@@ -21,7 +21,7 @@ from collections.abc import Iterator
 
 from runbook.logical.load.errors import DumpRefused, shortened
 from runbook.logical.load.events import Comment, Event, MetaCommand, Statement
-from runbook.logical.load.words import WITHOUT_QUOTED
+from runbook.logical.load.words import QUALIFIED, WITHOUT_QUOTED
 
 HEADER = b"-- PostgreSQL database cluster dump"
 FOOTER = b"-- PostgreSQL database cluster dump complete"
@@ -56,9 +56,13 @@ _FILES = re.compile(
     rb"|pg_file_\w+|dblink\w*)\b",
     re.IGNORECASE,
 )
-_NAMES_FUNCTIONS = re.compile(
-    rb"(?:GRANT|REVOKE|COMMENT|SECURITY|DROP|ALTER FUNCTION|ALTER EXTENSION|CREATE EXTENSION"
-    rb"|CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE|VIEW|RULE)|ALTER DEFAULT) ?"
+_CALL = re.compile(_FILES.pattern + rb"\"?\s*\(", re.IGNORECASE)
+# Anything else may name such functions, and objects that are named like them.
+_RUNS_NOW = re.compile(
+    rb"INSERT INTO " + QUALIFIED + rb"(?: \([^()]*\))?|UPDATE "
+    rb"|CREATE MATERIALIZED VIEW (?!.*\sWITH NO DATA;\Z)|CREATE (?:UNLOGGED )?TABLE "
+    rb"(?=.*(?<!ALWAYS)[\s)\"]AS\s*(?:SELECT|WITH|TABLE|VALUES|EXECUTE|\())",
+    re.IGNORECASE | re.DOTALL,
 )
 _FOREIGN_CODE = re.compile(
     rb"(?s:CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE) .*\bLANGUAGE c\b"
@@ -101,11 +105,7 @@ class _Judge:
             raise _refused(statement, "a statement that pg_dumpall does not write")
         if _FOREIGN_CODE.match(text):
             raise _refused(statement, "a statement that brings code from elsewhere")
-        if (
-            _FILES.search(text)
-            and not _NAMES_FUNCTIONS.match(text)
-            and _FILES.search(WITHOUT_QUOTED.sub(b"''", text))
-        ):
+        if _FILES.search(text) and _calls_files(WITHOUT_QUOTED.sub(b" ", text)):
             raise _refused(statement, "a statement that reaches the server's files")
 
     def meta_command(self, command: MetaCommand) -> None:
@@ -158,6 +158,11 @@ class _Judge:
             raise _refused(event, "something before its beginning")
 
 
+def _calls_files(code: bytes) -> bool:
+    begun = _RUNS_NOW.match(code)
+    return begun is not None and _CALL.search(code, begun.end()) is not None
+
+
 def _cut(line: int) -> DumpRefused:
     return DumpRefused(
         f"the dump is cut: the database that begins in line {line} has no end",
@@ -170,5 +175,6 @@ def _refused(event: Statement | MetaCommand | Comment, what: str) -> DumpRefused
     return DumpRefused(
         f"the dump holds {what} (line {event.line})",
         detail=shortened(event.text),
-        hint="Nothing of it was loaded. Find out who wrote this dump, and take another backup.",
+        hint="Nothing of it was loaded. Find out who wrote this dump, and take another backup. If "
+        "the statement is your own, load it by hand, as the page of logical-backup says.",
     )

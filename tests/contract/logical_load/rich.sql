@@ -142,3 +142,15 @@ GRANT UPDATE ON LARGE OBJECT 4711 TO readers WITH GRANT OPTION;
 SET SESSION AUTHORIZATION readers;
 GRANT UPDATE ON LARGE OBJECT 4711 TO PUBLIC;
 RESET SESSION AUTHORIZATION;
+-- Names of functions that reach files and other servers, where nothing calls them.
+CREATE EXTENSION dblink;
+CREATE SERVER dblink_far FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host 'h', dbname 'd');
+CREATE USER MAPPING FOR loader SERVER dblink_far OPTIONS (user 'u', password 'p;w');
+CREATE TABLE app.dblink (id int PRIMARY KEY, dblink_exec text DEFAULT pg_read_file('x'));
+INSERT INTO app.dblink VALUES (1, 'y');
+CREATE TABLE app.pg_ls_log (id int REFERENCES app.dblink (id), at text);
+CREATE INDEX pg_ls_at ON app.pg_ls_log (at);
+CREATE TRIGGER lo_import BEFORE INSERT ON app.dblink FOR EACH ROW EXECUTE FUNCTION app.told();
+ALTER TABLE app.dblink DISABLE TRIGGER lo_import;
+ALTER TABLE app.dblink OWNER TO loader;
+CREATE MATERIALIZED VIEW app.dblink_rows AS SELECT id FROM dblink('far', 'SELECT 1') AS t (id int) WITH NO DATA;

@@ -99,7 +99,7 @@ def test_the_contents_tell_what_is_in_the_dump(rich: bytes) -> None:
     assert rows['"We ird"."ta""ble;"'] == 4
     assert rows['"We ird"."none"'] == 2
     assert len(found.large_objects) == 2
-    assert set(found.extensions) == {"pg_trgm", "hstore"}
+    assert set(found.extensions) == {"pg_trgm", "hstore", "dblink"}
     assert "app.tickets" in {each.name for each in found.sequences}
 
 

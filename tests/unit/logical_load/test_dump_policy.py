@@ -27,6 +27,21 @@ INSERT INTO public.t VALUES ('pg_read_file(1)');
 CREATE SUBSCRIPTION s CONNECTION 'x' PUBLICATION p WITH (connect = false, slot_name = 's');
 UPDATE pg_catalog.pg_database SET datistemplate = true WHERE datname = 'shop';
 CREATE OR REPLACE VIEW public.v AS SELECT 1;
+CREATE SERVER far FOREIGN DATA WRAPPER dblink_fdw;
+ALTER SERVER dblink_far OWNER TO postgres;
+CREATE USER MAPPING FOR app SERVER dblink_far OPTIONS ("user" 'u');
+CREATE TABLE public.dblink (
+    id integer NOT NULL,
+    lo_import text DEFAULT public.dblink_exec('x'::text, 'y'::text),
+    far bigint GENERATED ALWAYS AS (((id)::bigint * 2)) STORED
+);
+ALTER TABLE ONLY public.lo_import
+    ADD CONSTRAINT dblink_fkey FOREIGN KEY (id) REFERENCES public.dblink(id);
+INSERT INTO public.dblink (id, lo_import) VALUES (1, 'dblink(1)'), (2, NULL);
+CREATE MATERIALIZED VIEW public.rows AS
+ SELECT id FROM public.dblink('far'::text, 'SELECT 1'::text) t(id integer)
+  WITH NO DATA;
+CREATE TRIGGER pg_ls_all BEFORE INSERT ON public.dblink FOR EACH ROW EXECUTE FUNCTION public.f();
 """
     assert survey(iter([dump(body)])).statements > 10
 
@@ -63,6 +78,10 @@ CREATE OR REPLACE VIEW public.v AS SELECT 1;
         b"SELECT f();",
         b"INSERT INTO public.t VALUES (pg_read_file('/etc/passwd'));",
         b"CREATE TABLE public.t AS SELECT pg_catalog.pg_read_binary_file('/etc/passwd');",
+        b"INSERT INTO public.t (a) VALUES (\"pg_read_file\" /* */ ('/etc/passwd'));",
+        b"INSERT INTO public.t SELECT * FROM public.dblink('x', 'y') AS t (a text);",
+        b"CREATE TABLE public.t (a) AS TABLE public.dblink_exec('x', 'y');",
+        b"CREATE MATERIALIZED VIEW public.v AS SELECT pg_ls_dir('/');",
         b"SET client_encoding = 'SJIS';",
         b"CREATE TABLE public.t (a int\0);",
         b"DROP DATABASE IF EXISTS shop_aside;",
