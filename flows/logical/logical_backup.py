@@ -11,7 +11,7 @@ from __future__ import annotations
 from blocks.load import load_cluster, load_store
 from flows._procedure import procedure
 from runbook import step
-from tasks import locate
+from tasks import locate, unfinished
 from tasks import logical_backup as logical
 
 
@@ -29,6 +29,7 @@ def logical_backup(cluster: str, reason: str = "", dry_run: bool = True) -> None
 
     with step("1", "Find the server to dump"):
         source = locate.backup_source(shop)
+        unfinished.nothing_half_done(shop, source)
 
     with step("2", "Check the versions and the key"):
         logical.can_dump(source, shop)

@@ -12,6 +12,7 @@ from blocks.load import load_cluster
 from flows._procedure import procedure
 from runbook import step
 from tasks import managed_backup as backups
+from tasks import unfinished
 
 
 @procedure("managed-backup", scheduled=True, hour=4, needs="manager")
@@ -23,8 +24,11 @@ def managed_backup(cluster: str, reason: str = "", dry_run: bool = True) -> None
         reason: Why, for the record.
         dry_run: Only show the plan.
     """
+    shop = load_cluster(cluster)
+
     with step("1", "Ask the Backup Manager what it knows"):
-        wanted = backups.ask(load_cluster(cluster))
+        unfinished.nothing_half_done(shop)
+        wanted = backups.ask(shop)
 
     with step("2", "Trigger a backup"):
         backups.order(wanted)

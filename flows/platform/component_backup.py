@@ -15,7 +15,7 @@ from flows._procedure import procedure
 from runbook import step
 from runbook.components.places import opened
 from tasks import component_backup as dumps
-from tasks import component_files, component_group
+from tasks import component_files, component_group, unfinished
 
 
 @procedure(
@@ -35,8 +35,11 @@ def component_backup(
         reason: Why, for the record.
         dry_run: Only show the plan.
     """
+    shop = load_cluster(cluster)
+
     with step("1", "Find the servers of the group and the component databases"):
-        group = component_group.find(load_cluster(cluster), occasion)
+        unfinished.nothing_half_done(shop)
+        group = component_group.find(shop, occasion)
 
     with opened(group, load_store) as places:
         with step("2", "Check programs and space"):

@@ -12,6 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from runbook.components.statements import closing
+from runbook.hosts.host import READ
 from tests.lab import processes
 from tests.lab.loopback import LoopbackLab
 from tests.laws import logical_backup_scene
@@ -43,7 +45,7 @@ def test_a_dry_run_changes_nothing_and_shows_everything(
     scene: Scene, loopback_lab: LoopbackLab
 ) -> None:
     before = scene.files
-    with loopback_lab.unchanged(scene.node):
+    with loopback_lab.unchanged(scene.node, scripts=(READ,)):
         outcome = scene.run(dry_run=True)
     assert outcome.completed, outcome.said
     assert scene.files == before
@@ -243,6 +245,20 @@ def test_another_major_version_of_pg_dumpall_is_refused(scene: Scene, tmp_path: 
     assert outcome.ended == "CheckFailed", outcome.said
     assert "pg_dumpall 17.6, server 15." in outcome.said
     assert scene.files == before
+
+
+def test_a_database_that_a_killed_restore_has_closed_is_not_left_out_in_silence(
+    scene: Scene,
+) -> None:
+    before = scene.files
+    scene.node.psql(closing("latin", "of-a-killed-run"))
+    outcome = scene.run()
+    assert outcome.ended == "CheckFailed", outcome.said
+    assert "a component-restore has closed latin, and not ended" in outcome.said
+    assert scene.files == before
+    way_on = outcome.said.partition("psql on lb1: ")[2]
+    scene.node.psql(way_on)
+    assert "latin" in scene.record(scene.back_up())["rows"]
 
 
 def test_a_key_that_openssl_would_not_read_is_refused(scene: Scene) -> None:

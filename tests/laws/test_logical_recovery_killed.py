@@ -30,6 +30,8 @@ POINTS = [
     *map(Point, ("16", "17")),
 ]
 
+HALF_DONE = (Point("11", transfer=True), Point("11"))
+
 
 @pytest.fixture(scope="module")
 def scene(loopback_lab: LoopbackLab, tmp_path_factory: pytest.TempPathFactory) -> Recoverable:
@@ -52,6 +54,8 @@ def test_killed_at_any_moment_it_goes_on_and_loads_nothing_twice(damaged: Recove
         killed = recover(damaged, at=point)
         assert killed.ended == "killed", f"{point}: {killed.said}"
         runs.append(killed)
+        if point in HALF_DONE:
+            _no_backup_takes_it(damaged)
         if point == Point("14"):
             _latest_is_refused(damaged)
     runs.append(recover(damaged, backup="latest"))
@@ -60,6 +64,25 @@ def test_killed_at_any_moment_it_goes_on_and_loads_nothing_twice(damaged: Recove
     assert loads(runs) == 2
     clones = [line for run in runs for line in run.commands if " standby clone " in line]
     assert len(clones) == 1
+
+
+def _no_backup_takes_it(scene: Recoverable) -> None:
+    """What is not proven is in no backup: it would be the newest, and loaded as the whole."""
+    there = sorted(scene.folder.iterdir())
+    scene.cluster_settings |= {
+        "components": {"databases": ["shop"], "directory": f"{scene.base}/dumps/{{node}}"},
+        "manager": {"url": "https://127.0.0.1:1", "instance": "a9s-pg"},
+        "manager_password": {"file": str(scene.base / "key")},
+    }
+    try:
+        for runbook in ("logical-backup", "component-backup", "managed-backup"):
+            outcome = scene.run(runbook)
+            assert outcome.ended == "CheckFailed", outcome.said
+            assert f"that of {scene.id} has not proven what it has loaded" in outcome.said
+    finally:
+        for name in ("components", "manager", "manager_password"):
+            del scene.cluster_settings[name]
+    assert sorted(scene.folder.iterdir()) == there
 
 
 def _latest_is_refused(scene: Recoverable) -> None:

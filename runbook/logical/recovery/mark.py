@@ -68,6 +68,10 @@ class RecoveryMark(BaseModel):
         standing = {now[name] for name in self.names if name in now}
         return bool(self.kept) and standing.issuperset(self.kept.values())
 
+    def is_half_done(self, now: Mapping[str, int]) -> bool:
+        """Tell whether what stands there may be half of a backup, or lets in superusers alone."""
+        return self.opened is None and self.finished is None and not self.went_back(now)
+
     def begun_after(self, old: RecoveryMark | None, now: Mapping[str, int]) -> RecoveryMark:
         """Give the mark of a recovery that begins, or goes on where an older one has stopped.
 

@@ -1,0 +1,50 @@
+"""What an unfinished recovery or restore has left: no backup may take it for the whole data."""
+
+from __future__ import annotations
+
+from runbook import check
+from runbook.cluster import Cluster
+from runbook.components.standing import standing
+from runbook.components.statements import opening
+from runbook.logical.recovery.databases import databases
+from runbook.logical.recovery.mark import path, read_mark
+from runbook.postgres import Node
+from tasks._task import task
+
+
+@task("see that no recovery or restore of {cluster} is half done")
+def nothing_half_done(cluster: Cluster, *sources: Node) -> None:
+    """Insist that what a dump of the primary, or of `sources`, would hold is all of the data."""
+    if cluster.logical is None and cluster.components is None:
+        return  # nothing recovers or restores databases of it
+    writing = (node for node in cluster.nodes if node.accepts_writes())
+    found = {node.name: node.located() for node in (*sources, *writing)}
+    for node in found.values():
+        if cluster.logical is not None:
+            _is_recovered(node)
+        _is_open(node)
+
+
+def _is_recovered(node: Node) -> None:
+    mark = read_mark(node)
+    now = {name: each.oid for name, each in databases(node).items()} if mark else {}
+    check(
+        f"no recovery of databases on {node} is half done",
+        lambda: mark is None or not mark.is_half_done(now),
+        seen=lambda: f"that of {mark.backup if mark else ''} has not proven what it has loaded",
+        hint="A backup of it could hold half of the data, and would be the newest. Bring the "
+        "recovery to its end (logical-recovery), or go back by hand as its page tells; if what "
+        f"stands there is right all the same, remove {path(node)} on {node.host}.",
+    )
+
+
+def _is_open(node: Node) -> None:
+    """Insist that no restore keeps a database closed: pg_dumpall passes it over in silence."""
+    closed = [one.name for one in standing(node).values() if one.closed_by_us]
+    check(
+        f"no restore keeps a database of {node} closed",
+        lambda: not closed,
+        seen=lambda: f"a component-restore has closed {', '.join(closed)}, and not ended",
+        hint="A dump of all would miss it. Start component-restore of it again; or give it up, in "
+        f"psql on {node}: {'; '.join(map(opening, closed))}",
+    )
