@@ -70,13 +70,15 @@ def fits(node: Node, backup: Backup, catalogue: Catalogue, wishes: Wishes) -> Re
     if wishes.timeline not in ("fork", "keep"):
         raise SettingsError(f"timeline is fork or keep, not {wishes.timeline!r}")
     seen = survey(node, backup, catalogue, wishes.tablespace_map, again=wishes.again)
+    fork, knows = wishes.timeline == "fork", seen.system_identifier == backup.system_identifier
     making_ready = MakingReady(
         node=node,
         backup=backup,
         catalogue=catalogue,
         targets=seen.targets,
-        fork=wishes.timeline == "fork",
+        fork=fork,
         same_system=seen.system_identifier in ("", backup.system_identifier),
+        archiving=fork and knows and not seen.archiving_off,
         replicating=wishes.whole_cluster,
     )
     fitness.directory(node, seen)
@@ -176,6 +178,8 @@ def finish(job: Restore) -> None:
 def close(job: Restore) -> None:
     """Write down that the cluster is in service again; nothing that was not used stays behind."""
     remains = Remains(job)
+    if not current().planning and not job.closed() and not job.archives():
+        note(f"WAL archiving on {job.node}: {_archiving_off(job)}")
     ensure(
         "nothing is left that was made ready and not used",
         holds=lambda: not remains.are_left(),
@@ -223,13 +227,23 @@ def _tell(job: Restore, seen: Survey, wishes: Wishes) -> None:
     fact("old data", _fate(job, seen, wishes))
     if job.making_ready.fork:
         fact("timeline", f"a new one (the backup's is {job.backup.timeline})")
-        return
-    fact("timeline", f"the old one goes on ({job.backup.timeline})")
-    fact(
-        "WAL archiving",
-        "OFF after the restore (archive_mode in postgresql.auto.conf): on the old timeline its "
-        "files would bear the names of archived ones. Give it a new place, then "
-        "ALTER SYSTEM RESET archive_mode and restart",
+    else:
+        fact("timeline", f"the old one goes on ({job.backup.timeline})")
+    if not job.closed() and not job.archives():
+        fact("WAL archiving", _archiving_off(job))
+
+
+def _archiving_off(job: Restore) -> str:
+    why = "on the old timeline its files would bear the names of archived ones"
+    if job.making_ready.fork:
+        why = (
+            "without data of this system that archives, nobody knows which timelines the archive "
+            "has, or whether it is another server's"
+        )
+    return (
+        f"OFF after the restore (archive_mode in postgresql.auto.conf): {why}. Give it a new "
+        "place, then ALTER SYSTEM RESET archive_mode (where it was on by ALTER SYSTEM: SET it) "
+        "and restart" + (", on the standbys too" if job.making_ready.replicating else "")
     )
 
 

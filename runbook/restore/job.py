@@ -87,6 +87,16 @@ class Restore:
                 return f"timeline {mark.way}; {mark.places or 'no tablespaces'}"
         return ""
 
+    def archives(self) -> bool:
+        """Tell whether the restored server archives its WAL as the backup's settings say."""
+        ready = self.making_ready
+        if self.in_place():
+            mark = self.mark()
+        else:
+            mark = read_mark(ready.node.host, self.incoming, ready.node.os_user)
+            mark = mark if mark is not None and ready.is_marked() else None
+        return ready.fork and (ready.archiving if mark is None else mark.archiving)
+
     def waits_for_its_end(self) -> bool:
         """Tell whether another run restored it, never closed that, and its server is in use."""
         mark = self.mark()

@@ -18,7 +18,8 @@ RESTORED = "pgsql_tmp_restored.json"
 class RestoreMark(BaseModel):
     """What was restored into a directory; `stamp` names the moment it was made ready.
 
-    `way` tells what it was prepared for, `places` where its tablespaces go. `finished` is None
+    `way` tells what it was prepared for, `places` where its tablespaces go, `archiving` whether its
+    WAL is archived as the backup's settings say. `finished` is None
     until the cluster was proven to be in service again, `outage` the seconds from the first stop
     to then, where both are known.
     """
@@ -30,6 +31,7 @@ class RestoreMark(BaseModel):
     stamp: str
     way: str = ""
     places: str = ""
+    archiving: bool = True
     finished: datetime | None = None
     outage: float | None = None
 

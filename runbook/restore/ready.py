@@ -26,7 +26,8 @@ from runbook.watch import log
 class MakingReady:
     """A backup on its way out of the store into incoming directories.
 
-    `fork`: the restored server begins a new timeline; `replicating`: standbys will follow it.
+    `fork`: the restored server begins a new timeline; `archiving`: it archives its WAL as before;
+    `replicating`: standbys will follow it.
     """
 
     node: Node
@@ -35,6 +36,7 @@ class MakingReady:
     targets: Targets
     fork: bool
     same_system: bool
+    archiving: bool
     replicating: bool = False
 
     @property
@@ -54,8 +56,9 @@ class MakingReady:
         """
         host, archives = self.node.host, " ".join(item.name for item in self.backup.archives)
         tar = f"tar -x of {self.catalogue}/{self.backup.id}/ ({archives}) into {self.incoming}"
-        signal = "recovery.signal" if self.fork else "archive_mode = off"
-        write = f"write {signal} and the mark of the restore into {self.incoming}"
+        signal = ("recovery.signal",) if self.fork else ()
+        settings = ", ".join((*signal, *(() if self.archiving else ("archive_mode = off",))))
+        write = f"write {settings} and the mark of the restore into {self.incoming}"
         return (
             self._fresh(),
             *(emptied(host, self.targets.places(), user=self.node.os_user) if remove_old else ()),
@@ -125,8 +128,14 @@ class MakingReady:
         return "backup successfully verified"
 
     def _prepare(self) -> str:
-        how = {"fork": self.fork, "replicating": self.replicating}
-        staging.prepare(self.node, self.backup, self.targets, **how)
+        staging.prepare(
+            self.node,
+            self.backup,
+            self.targets,
+            fork=self.fork,
+            archiving=self.archiving,
+            replicating=self.replicating,
+        )
         mark = RestoreMark(
             backup=self.backup.id,
             run_id=current().id,
@@ -134,6 +143,7 @@ class MakingReady:
             stamp=new_stamp(),
             way=self.way,
             places=str(self.targets),
+            archiving=self.archiving,
         )
         write_mark(self.node.host, self.incoming, self.node.os_user, mark)
         return f"{self.backup.id} is verified in {self.incoming}"

@@ -60,9 +60,9 @@ rm -rf --one-file-system -- "$@"
 # recovery had before is void. Nobody reads meanwhile, unless standbys follow: they need a server
 # that was started with hot_standby on. A backup of a restore that was never finished holds these
 # settings already: they are no part of it. Arguments: incoming, fork or keep, hot_standby off or
-# as is.
+# as is, archiving off or as is.
 _PREPARE = """set -eu
-cd "$1"; fork=$2 hot_standby=$3
+cd "$1"; fork=$2 hot_standby=$3 archiving=$4
 recovery=$(printf "%s\\n" "restore_command = '/bin/false'" "recovery_target = ''" \
   "recovery_target_lsn = ''" "recovery_target_name = ''" "recovery_target_time = ''" \
   "recovery_target_xid = ''" "recovery_target_timeline = 'current'" \
@@ -74,6 +74,9 @@ if grep -qxF "restore_command = '/bin/false'" postgresql.auto.conf; then
   grep -vxF -e "$recovery" -e "hot_standby = off" -e "hot_standby = 'off'" \
     pgsql_tmp_auto.conf >postgresql.auto.conf || [ $? = 1 ]
 fi
+if [ "$archiving" = off ]; then
+  printf "%s\\n" "" "archive_mode = 'off'" >>postgresql.auto.conf
+fi
 if [ "$fork" = fork ]; then
   cp -p postgresql.auto.conf pgsql_tmp_auto.conf
   printf "%s\\n" "" "$recovery" >>postgresql.auto.conf
@@ -81,7 +84,6 @@ if [ "$fork" = fork ]; then
   : >recovery.signal; chmod --reference=PG_VERSION recovery.signal
 else
   rm -f pgsql_tmp_auto.conf
-  printf "%s\\n" "" "archive_mode = 'off'" >>postgresql.auto.conf
 fi
 chmod --reference=PG_VERSION postgresql.auto.conf
 chmod --reference=global .
@@ -166,21 +168,29 @@ def verify_unpacked(node: Node, backup: Backup, targets: Targets, manifest: byte
 
 
 def prepare(
-    node: Node, backup: Backup, targets: Targets, *, fork: bool, replicating: bool = False
+    node: Node,
+    backup: Backup,
+    targets: Targets,
+    *,
+    fork: bool,
+    archiving: bool,
+    replicating: bool = False,
 ) -> None:
     """Make the unpacked directory one that starts as a primary with its tablespaces in place.
 
-    `replicating`: standbys are to be cloned from it.
+    `archiving`: as the backup's settings say; `replicating`: standbys are to be cloned from it.
     """
     incoming, user = targets.data.incoming(backup.id), node.os_user
     for oid in targets.tablespaces:
         node.host.run(Command(("rm", "-f", f"{incoming}/pg_tblspc/{oid}"), user=user))
     if targets.tablespaces:
         lines = [f"{oid} {place.live}\n" for oid, place in targets.tablespaces.items()]
-        argv = ("sh", "-c", _WRITE, "write", f"{incoming}/tablespace_map")
-        node.host.run(Command(argv, user=user, stdin="".join(lines)))
-    how = (incoming, "fork" if fork else "keep", "as is" if replicating else "off")
-    node.host.run(Command(("sh", "-c", _PREPARE, "prepare", *how), user=user))
+        write = ("sh", "-c", _WRITE, "write", f"{incoming}/tablespace_map")
+        node.host.run(Command(write, user=user, stdin="".join(lines)))
+    timeline = "fork" if fork else "keep"
+    settings = ("as is" if wanted else "off" for wanted in (replicating, archiving))
+    argv = ("sh", "-c", _PREPARE, "prepare", incoming, timeline, *settings)
+    node.host.run(Command(argv, user=user))
     if targets.wal is not None:
         node.host.run(link_wal(node, incoming, targets.wal, backup.id))
     _write_down(node, targets.incoming(backup.id))

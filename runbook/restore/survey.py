@@ -41,7 +41,8 @@ class Survey:
     """The places of a restore as they were found.
 
     `begun` tells that a run of this restore has made it ready, or put it in place, already: then
-    the places are as that run left them. `running` is the server that answers, if one does.
+    the places are as that run left them. `archiving_off`: the old data's own settings say so.
+    `running` is the server that answers, if one does.
     """
 
     data: Look
@@ -53,6 +54,7 @@ class Survey:
     short_of: str
     program_major: str
     system_identifier: str
+    archiving_off: bool
     running: Identity | None
 
 
@@ -102,6 +104,7 @@ def survey(
         else "",
         program_major=_program_major(node),
         system_identifier=running.system_identifier if running else _identifier(node, data),
+        archiving_off=_archiving_off(node, data),
         running=running,
     )
 
@@ -170,6 +173,12 @@ def _running(node: Node) -> Identity | None:
         return node.identity()
     except Unreachable:
         return None
+
+
+def _archiving_off(node: Node, data: Look) -> bool:
+    """Tell whether a restore, or a person, has switched archiving off in the data directory."""
+    pattern, path = "^ *archive_mode *=* *'*off", f"{data.real}/postgresql.auto.conf"
+    return node.host.holds("grep", "-qs", "-e", pattern, path, user=node.os_user)
 
 
 def _identifier(node: Node, data: Look) -> str:

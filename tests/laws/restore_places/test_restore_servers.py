@@ -15,6 +15,7 @@ from tests.lab import processes
 from tests.lab import shop as contents
 from tests.lab.loopback import LoopbackLab
 from tests.lab.postgres import BIN_DIRECTORY
+from tests.laws.outcome import Point
 from tests.laws.restore_scene import Scene, assert_restored
 
 pytestmark = pytest.mark.lab
@@ -96,6 +97,51 @@ def test_kept_on_the_old_timeline_it_archives_nothing(shop: Scene) -> None:
     assert outcome.plan is not None
     assert "WAL archiving" in outcome.plan.markdown()
     assert shop.restore(timeline="keep").changed == 0
+
+
+def archiving(shop: Scene) -> Path:
+    """Let the server archive its WAL, over what is there already, and back that up."""
+    archive = shop.node.directory / "archive"
+    archive.mkdir()
+    shutil.chown(archive, "postgres", "postgres")
+    shop.node.psql("ALTER SYSTEM SET archive_mode = on")
+    shop.node.psql(f"ALTER SYSTEM SET archive_command = 'cp %p {archive}/%f'")
+    shop.node.stop()
+    shop.node.start()
+    shop.back_up()
+    return archive
+
+
+def lose_the_data(shop: Scene) -> None:
+    """Leave the node as a new machine is."""
+    shop.node.stop("immediate")
+    shutil.rmtree(shop.live)
+    shutil.rmtree(next(shop.node.tablespaces["cold"].glob("PG_*")))
+
+
+def test_on_a_machine_without_the_data_the_old_archive_is_left_alone(shop: Scene) -> None:
+    """Nobody knows there which timelines the archive has: the second of its number is another."""
+    archive = archiving(shop)
+    switch = "SELECT pg_switch_wal(), pg_sleep(2)"
+    first = shop.restore()
+    assert first.completed, first.said
+    assert first.plan is not None
+    assert "WAL archiving" not in first.plan.markdown()
+    shop.node.psql(switch)
+    assert (archive / "00000002.history").exists()
+    lose_the_data(shop)
+    before = {path.name: path.read_bytes() for path in archive.iterdir()}
+    assert shop.restore(at=Point("6", 1)).ended == "killed"
+    for again in (False, True):
+        outcome = shop.restore(again=again)
+        assert outcome.completed, outcome.said
+        assert outcome.plan is not None
+        assert "OFF after the restore" in outcome.plan.markdown()
+        assert "ALTER SYSTEM RESET archive_mode" in outcome.told
+        shop.node.psql(f"CREATE TABLE more (); {switch}")
+        assert shop.node.psql("SHOW archive_mode") == "off"
+    assert {path.name: path.read_bytes() for path in archive.iterdir()} == before
+    assert shop.restore().changed == 0
 
 
 def page_backup(shop: Scene, *options: str) -> str:
