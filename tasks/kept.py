@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from runbook import Need, check, ensure, fact, note
 from runbook.postgres import Node
-from runbook.restore.kept import Aside, asides, gone, newest
+from runbook.restore.kept import Aside, asides, gone, half_undone, newest
+from runbook.restore.remains import half_restored
 from runbook.units import readable_bytes
 from tasks._task import task
 
@@ -19,6 +20,25 @@ def find(node: Node, stamp: str) -> Aside:
         fact(f"kept for {place.live}", found.directory(place))
     fact("size", readable_bytes(found.size()), bound=False)
     return found
+
+
+@task("check that nothing is half in place on {node}")
+def nothing_half_in_place(node: Node, stamp: str) -> None:
+    """Refuse to swap over a swap that was interrupted: what was set aside would be mixed."""
+    backup, half = half_restored(node), half_undone(node)
+    check(
+        "no restore is half in place",
+        lambda: not backup,
+        seen=lambda: f"of {backup}, some parts are in place and some are not",
+        hint=f"Start instance-restore with backup={backup}, and the other options of that run, to "
+        "bring it to its end; then undo.",
+    )
+    check(
+        "no undo of another moment is half done",
+        lambda: half in ("", stamp) or half == newest(node, stamp).stamp,
+        seen=lambda: f"of what was set aside at {half}, some parts are back and some are not",
+        hint=f"Start instance-restore-undo with stamp={half}, to bring it to its end.",
+    )
 
 
 @task("find what was set aside on {node} at {stamp}")

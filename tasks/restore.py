@@ -15,6 +15,7 @@ from runbook.backups.reading import stored_backup
 from runbook.errors import Refused, SettingsError
 from runbook.postgres import Node
 from runbook.restore.job import Restore
+from runbook.restore.kept import half_undone
 from runbook.restore.place import tablespace_place
 from runbook.restore.ready import MakingReady
 from runbook.restore.remains import Remains
@@ -211,6 +212,14 @@ def _not_otherwise(job: Restore, seen: Survey) -> None:
         seen=lambda: f"of {remains.half_swapped()}, some parts are in place and some are not",
         hint=f"Start with backup={remains.half_swapped() or 'ID'}, and the other options of that "
         f"run, to bring it to its end; then restore {job.backup.id}.",
+    )
+    half = half_undone(job.node)
+    check(
+        "no undo is half done",
+        lambda: not half,
+        seen=lambda: f"of what was set aside at {half}, some parts are back and some are not",
+        hint=f"Start instance-restore-undo with stamp={half}, to bring it to its end; then restore "
+        f"{job.backup.id}.",
     )
 
 

@@ -30,6 +30,7 @@ def instance_restore_undo(
     node = shop.only_node().located()
 
     with step("1", "Find what was set aside"):
+        kept.nothing_half_in_place(node, stamp)
         old = kept.find(node, stamp)
 
     with step("2", "Ask for the go-ahead"):

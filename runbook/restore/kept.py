@@ -60,8 +60,13 @@ class Aside:
         host, user = self.node.host, self.node.os_user
         if not host.holds("test", "-e", f"{self.data.live}/PG_VERSION", user=user):
             return f"{self.data.live} holds no data now"
+        return "it is half put back" if self.is_half_back() else ""
+
+    def is_half_back(self) -> bool:
+        """Tell whether an undo has put it back in some places and not in all."""
+        host, user = self.node.host, self.node.os_user
         back = (self.stamp in kept(host, place, user)["undone"] for place in self.places)
-        return "it is half put back" if self.kind == "aside" and any(back) else ""
+        return self.kind == "aside" and any(back)
 
     def is_gone(self) -> bool:
         """Tell whether it has been removed."""
@@ -104,6 +109,8 @@ def asides(node: Node) -> tuple[Aside, ...]:
     for stamp, kind in sorted(stamps.items()):
         data = Aside(node, stamp, kind, place, ())
         others = _others(node, data.directory(place), stamp)
+        if others is None and stamp in there["undone"]:  # half put back, with its last file
+            others = _others(node, place.undone(stamp), stamp)
         if others is not None:
             found.append(Aside(node, stamp, kind, place, others))
     return tuple(found)
@@ -125,6 +132,11 @@ def newest(node: Node, stamp: str) -> Aside:
             hint="Restores keep the old data where there was room for both.",
         )
     return found[-1]
+
+
+def half_undone(node: Node) -> str:
+    """Name the moment whose data an undo has put back in some places and not in all, or nothing."""
+    return next((aside.stamp for aside in asides(node) if aside.is_half_back()), "")
 
 
 def _data_place(node: Node) -> Place:

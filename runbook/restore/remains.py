@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runbook.actions import Action, Execute
+from runbook.postgres import Node
 from runbook.restore import staging
 from runbook.restore.job import Restore
 from runbook.restore.marks import read_mark
-from runbook.restore.place import Place, kept
+from runbook.restore.place import Place, kept, look, tablespace_place, whole_place
+from runbook.restore.survey import own_locations
 
 
 @dataclass(frozen=True)
@@ -34,19 +37,9 @@ class Remains:
 
         Swapped once more, the parts of the old data would be kept under two stamps, and mixed.
         """
-        job, data = self.job, self.job.targets.data
-        host, user = job.node.host, job.node.os_user
-        asides = {
-            stamp
-            for place in (*job.targets.places(), *self.others)
-            for stamp in kept(host, place, user)["aside"]
-        }
-        for backup_id in kept(host, data, user)["incoming"]:
-            mark = read_mark(host, data.incoming(backup_id), user)
-            is_half = mark is not None and mark.backup == backup_id and mark.stamp in asides
-            if is_half and backup_id != job.backup.id:
-                return backup_id
-        return ""
+        job, targets = self.job, self.job.targets
+        half = _half_swapped(job.node, targets.data, (*targets.places(), *self.others))
+        return next((each for each in half if each != job.backup.id), "")
 
     def are_left(self) -> bool:
         """Tell whether something was made ready and never took its place."""
@@ -67,3 +60,32 @@ class Remains:
             for place in self.job.targets.places()
             for made in kept(node.host, place, node.os_user)["incoming"]
         )
+
+
+def half_restored(node: Node) -> str:
+    """Name a backup that a restore has put in some places of a node and not in all; empty if none.
+
+    Known by the links of the data directory and of what was made ready beside it.
+    """
+    host, user = node.host, node.os_user
+    seen = look(host, node.directory(), user)
+    data = whole_place(seen)
+    places = [data]
+    if seen.wal_link:
+        places.append(whole_place(look(host, seen.wal_link, user)))
+    for made in kept(host, data, user)["incoming"]:
+        locations = own_locations(node, data.live, data.incoming(made))
+        places += [tablespace_place(location, seen.version) for location in locations]
+    return next(iter(_half_swapped(node, data, places)), "")
+
+
+def _half_swapped(node: Node, data: Place, places: Sequence[Place]) -> list[str]:
+    """List the backups that were made ready and have taken some of the places."""
+    host, user = node.host, node.os_user
+    asides = {stamp for place in places for stamp in kept(host, place, user)["aside"]}
+    half = []
+    for backup_id in kept(host, data, user)["incoming"]:
+        mark = read_mark(host, data.incoming(backup_id), user)
+        if mark is not None and mark.backup == backup_id and mark.stamp in asides:
+            half.append(backup_id)
+    return half

@@ -96,7 +96,7 @@ def survey(
         data=data,
         targets=targets,
         spaces=spaces,
-        own_locations=_lines(node, _OWN, targets.data.live, incoming),
+        own_locations=own_locations(node, targets.data.live, incoming),
         other_locations=_lines(node, _OTHERS, targets.data.live),
         begun=begun,
         short_of=_short_of(backup, catalogue, data, spaces, wal)
@@ -133,6 +133,11 @@ def _insist_on_mapped(mapping: dict[str, str], backup: Backup) -> None:
             detail=f"its tablespaces: {', '.join(known) or 'none'}",
             hint="Correct tablespace_map: the left side is the directory at the backup's time.",
         )
+
+
+def own_locations(node: Node, live: str, incoming: str) -> frozenset[str]:
+    """List the tablespaces' directories of a data directory, and of what is made ready for it."""
+    return _lines(node, _OWN, live, incoming)
 
 
 def _plain(directory: str) -> str:

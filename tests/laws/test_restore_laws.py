@@ -187,6 +187,27 @@ def test_a_killed_undo_finishes(damaged: Scene, point: Point) -> None:
     assert damaged.run("instance-restore-undo").changed == 0
 
 
+def test_neither_restores_nor_undoes_over_a_swap_that_is_half_done(damaged: Scene) -> None:
+    """An undo, then a restore, is killed between the tablespace and the data directory."""
+    before = shop.fingerprint(damaged.node)
+    assert damaged.restore().completed
+    (first,) = (path.name.rpartition("-")[2] for path in damaged.aside())
+    assert damaged.run("instance-restore-undo", at=Point("5", 2)).ended == "killed"
+    for refused in (damaged.restore(), damaged.restore(again=True)):
+        assert refused.ended == "CheckFailed", refused.said
+        assert f"instance-restore-undo with stamp={first}" in refused.said
+    assert damaged.run("instance-restore-undo").completed
+    assert shop.fingerprint(damaged.node) == before
+    assert damaged.restore().completed
+    assert damaged.restore(again=True, at=Point("6", 2)).ended == "killed"
+    for stamp in ("latest", damaged.aside()[-1].name.rpartition("-")[2]):
+        refused = damaged.run("instance-restore-undo", stamp=stamp)
+        assert refused.ended == "CheckFailed", refused.said
+        assert f"instance-restore with backup={damaged.backup}" in refused.said
+    assert damaged.restore(again=True).completed
+    assert_restored(damaged, asides=2)
+
+
 @pytest.mark.parametrize("way", ["restore", "undo"])
 def test_what_a_killed_swap_needs_is_not_discarded(damaged: Scene, way: str) -> None:
     before = shop.fingerprint(damaged.node)
