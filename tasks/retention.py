@@ -12,7 +12,8 @@ from runbook.backups import retention
 from runbook.backups.backup import Backup
 from runbook.backups.catalogue import Catalogue
 from runbook.cluster import Cluster
-from runbook.errors import Damaged
+from runbook.errors import CommandFailed, Damaged, Unreachable
+from runbook.restore.remains import needed_backups
 from runbook.units import readable_bytes
 from tasks._task import task
 
@@ -36,6 +37,7 @@ def expendable(
         damaged=damaged,
         former=former_system,
     )
+    going = _not_needed(cluster, going)
     _tell_systems(backups, former_system)
     fact("rule", f"keep the newest {keep}" + (f" and {keep_days} days" if keep_days else ""))
     fact("backups", f"{len(backups)}, of which {len(going)} may go")
@@ -78,6 +80,24 @@ def remain(catalogue: Catalogue, cluster: Cluster, keep: int) -> None:
         lambda: bool(found) or not any(item.complete for item in catalogue.found()),
         hint=f"The rule was to keep {asked}. Take a backup now.",
     )
+
+
+def _not_needed(cluster: Cluster, going: Sequence[Backup]) -> tuple[Backup, ...]:
+    """Take out what a restore still needs that has not come to its end."""
+    for node in cluster.nodes if going else ():
+        try:
+            needed = needed_backups(node.located())
+        except (Unreachable, CommandFailed, Damaged) as error:
+            note(f"whether a restore on {node} needs one of them is not known: {error.message}")
+            continue
+        for backup in going:
+            if backup.id in needed:
+                note(
+                    f"{backup.id} stays: its restore on {node} has not come to its end; start that "
+                    "again, with the same options"
+                )
+        going = [backup for backup in going if backup.id not in needed]
+    return tuple(going)
 
 
 def _is_former(system: str, backups: Sequence[Backup], damaged: frozenset[str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runbook.actions import Action, Execute
+from runbook.backups.backup import is_backup_id
 from runbook.postgres import Node
 from runbook.restore import staging
 from runbook.restore.job import Restore
@@ -77,6 +78,20 @@ def half_restored(node: Node) -> str:
         locations = own_locations(node, data.live, data.incoming(made))
         places += [tablespace_place(location, seen.version) for location in locations]
     return next(iter(_half_swapped(node, data, places)), "")
+
+
+def needed_backups(node: Node) -> frozenset[str]:
+    """Name the backups that a restore on a node still needs, because it has not come to its end.
+
+    They stand made ready, whole or not, or in place and not closed.
+    """
+    host, user = node.host, node.os_user
+    data = whole_place(look(host, node.directory(), user))
+    made = {name for name in kept(host, data, user)["incoming"] if is_backup_id(name)}
+    mark = read_mark(host, data.live, user)
+    return frozenset(
+        made | ({mark.backup} if mark is not None and mark.finished is None else set())
+    )
 
 
 def _half_swapped(node: Node, data: Place, places: Sequence[Place]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -206,6 +207,25 @@ def test_neither_restores_nor_undoes_over_a_swap_that_is_half_done(damaged: Scen
         assert f"instance-restore with backup={damaged.backup}" in refused.said
     assert damaged.restore(again=True).completed
     assert_restored(damaged, asides=2)
+
+
+def test_no_prune_removes_the_backup_of_a_restore_that_is_half_in_place(damaged: Scene) -> None:
+    before = set(damaged.store.iterdir())
+    assert damaged.run("base-backup").completed
+    try:
+        assert damaged.restore(at=Point("6", 2)).ended == "killed"
+        pruned = damaged.run("prune", keep=1)
+        assert pruned.completed, pruned.said
+        assert f"{damaged.backup} stays" in pruned.told
+        outcome = damaged.restore()
+        assert outcome.completed, outcome.said
+        assert_restored(damaged)
+        freed = damaged.run("prune", keep=1, dry_run=True)
+        assert freed.plan is not None
+        assert f"remove {damaged.backup}/" in freed.plan.markdown()
+    finally:
+        for newer in set(damaged.store.iterdir()) - before:
+            shutil.rmtree(newer)
 
 
 @pytest.mark.parametrize("way", ["restore", "undo"])
