@@ -9,6 +9,7 @@ from runbook import check, ensure, note, together
 from runbook.actions import Action, Execute
 from runbook.errors import CommandFailed, GoalNotReached, Unreachable
 from runbook.postgres import Node
+from runbook.replication.ending import holds_half_a_record
 from runbook.replication.fork import Fork, fork
 from runbook.replication.handover import Handover
 from runbook.replication.members import members, repmgr_of, repmgr_program
@@ -78,7 +79,7 @@ def _able(job: Handover) -> tuple[Node, ...]:
 
 def _is_beyond(begun: Fork, node: Node) -> bool:
     try:
-        return begun.leaves_behind(look(node))
+        return begun.leaves_behind(node, look(node))
     except (CommandFailed, Unreachable):
         return False
 
@@ -90,6 +91,7 @@ def _follow(job: Handover, node: Node) -> None:
         repmgr_program(node), configuration, user=node.os_user, upstream=upstream
     )
     try:
+        _forget_half_a_record(node)
         ensure(
             f"{node} streams from {job.new}",
             holds=partial(_streams, job, node),
@@ -98,6 +100,23 @@ def _follow(job: Handover, node: Node) -> None:
         )
     except (CommandFailed, GoalNotReached, Unreachable) as error:
         note(f"{node} does not follow: {error.message}: {error.detail}")
+
+
+def _forget_half_a_record(node: Node) -> None:
+    """Restart a standby that holds one: repmgr takes that for more than the new primary has.
+
+    What is received is counted anew from a start on, and half a record is then none.
+    """
+    if not holds_half_a_record(node):
+        return
+    service = node.service
+    restart = Execute(node.host, service.restart(node), shown=service.restart_shown(node))
+    ensure(
+        f"{node} no longer counts the record of which it received half",
+        holds=lambda: not holds_half_a_record(node),
+        by=[restart],
+        within=_FOLLOW_SECONDS,
+    )
 
 
 def _tidied(job: Handover, node: Node) -> None:

@@ -20,7 +20,7 @@ from runbook.errors import (
 )
 from runbook.hosts import Command
 from runbook.postgres import Node
-from runbook.replication.ending import has_replayed, stopped_state
+from runbook.replication.ending import has_replayed, has_replayed_what_it_has, stopped_state
 from runbook.replication.handover import Handover
 from runbook.replication.members import repmgr_of, repmgr_program
 from runbook.replication.server import look
@@ -117,12 +117,6 @@ def has_replayed_the_end(job: Handover) -> bool:
             hint=f"See the log of {job.old}. If it cannot be started: mode=failover.",
         )
     return has_replayed(job.new, control)
-
-
-def has_replayed_what_it_has(node: Node) -> bool:
-    """Tell whether a standby has replayed all that it has received."""
-    state = look(node)
-    return state.replayed is not None and state.replayed >= state.reached
 
 
 @contextmanager

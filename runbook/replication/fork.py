@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runbook.postgres import Node
+from runbook.replication.ending import whole_until
 from runbook.replication.history import primary_history
 from runbook.replication.server import ServerState
 from runbook.units import Lsn
@@ -17,10 +18,11 @@ class Fork:
     timeline: int
     begin: Lsn | None
 
-    def leaves_behind(self, standby: ServerState) -> bool:
+    def leaves_behind(self, standby: Node, state: ServerState) -> bool:
         """Tell whether a standby has more of the old timeline than this one shares with it."""
-        old = standby.timeline < self.timeline
-        return old and self.begin is not None and standby.reached > self.begin
+        if self.begin is None or state.timeline >= self.timeline:
+            return False
+        return whole_until(standby, state) > self.begin
 
 
 def fork(primary: Node) -> Fork:

@@ -60,10 +60,13 @@ def commits(program: str, directory: str, first: str, start: str, *, user: str) 
     return Command(argv, user=user, timeout=600)
 
 
-def record(program: str, directory: str, file: str, position: str, *, user: str) -> Command:
-    """Print the one record at a position in a WAL file.
+def record(
+    program: str, directory: str, file: str, position: str, *, user: str, last: str = ""
+) -> Command:
+    """Print the one record at a position in a WAL file, which may end in the file `last`.
 
     Ref.: PostgreSQL documentation, pg_waldump
     """
-    argv = (program, "-p", f"{directory}/pg_wal", "-s", position, "-n", "1", file)
+    files = (file, last or file)
+    argv = (program, "-p", f"{directory}/pg_wal", "-s", position, "-n", "1", *files)
     return Command(argv, user=user, env=(("LC_ALL", "C"),), timeout=60)

@@ -83,3 +83,17 @@ def test_wal_that_is_gone_is_told_and_not_taken_for_no_commits(node: PostgresNod
     assert first.name in said
     assert pg_waldump.GONE in said
     assert not pg_waldump.ENDS.search(said)
+
+
+def test_a_record_that_fills_more_than_a_file_is_found_whole(node: PostgresNode) -> None:
+    start = node.psql("SELECT pg_current_wal_insert_lsn()")
+    node.psql("SELECT length(pg_logical_emit_message(false, 'x', repeat('y', 20 << 20))::text)")
+    end = node.psql("SELECT pg_switch_wal()")
+    program, directory = str(node.bin_directory / "pg_waldump"), str(node.data_directory)
+    first, last = (control(node).wal_file(1, Lsn(at)) for at in (start, end))
+    assert first != last
+    whole = pg_waldump.record(program, directory, first, start, user="postgres", last=last)
+    assert "LogicalMessage" in HERE.attempt(whole).stdout
+    half = HERE.attempt(pg_waldump.record(program, directory, first, start, user="postgres"))
+    assert half.stdout == ""
+    assert pg_waldump.ENDS.search(half.stderr)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.lab import judge, split, trouble
+from tests.lab import half_record, judge, split, trouble
 from tests.lab.loopback import LoopbackLab
 from tests.laws import promotion_scene
 from tests.laws.outcome import Outcome, Point
@@ -119,6 +119,20 @@ def test_what_the_dead_primary_holds_alone_is_counted_before_anyone_approves(
     assert outcome.plan is not None
     assert "MAY BE LOST:** 7 commits" in outcome.plan.markdown()
     assert judge.writable(healthy.nodes) == ()
+
+
+def test_a_record_that_was_sent_by_half_holds_up_nobody(healthy: Scene) -> None:
+    old, new, other = healthy.nodes
+    healthy.apps[0].stop()
+    committed = promotion_scene.rows(old)
+    half_record.killed_within(old, new, other)
+    assert judge.received(new) > judge.position(new)
+    outcome = fail_over(healthy)
+    assert outcome.completed, outcome.told
+    assert_promoted(healthy, new, other)
+    assert_in_service(healthy, new)
+    assert promotion_scene.rows(new) >= committed
+    assert fail_over(healthy).changed == 0
 
 
 def test_a_primary_that_answers_is_no_failover(healthy: Scene) -> None:
