@@ -19,6 +19,7 @@ from runbook.restore.kept import half_undone
 from runbook.restore.place import tablespace_place
 from runbook.restore.ready import MakingReady
 from runbook.restore.remains import Remains
+from runbook.restore.reserve import Reserve
 from runbook.restore.survey import Survey, survey
 from runbook.run import current
 from runbook.units import readable_bytes
@@ -27,6 +28,7 @@ from tasks._task import task
 
 # A supervisor that revives a server takes a moment to do it; a held service needs no watching.
 _REVIVAL_SECONDS = 2.0
+_STOPPED = "Make room; or stop the server by hand, for which part of it is kept free while it runs"
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def fits(node: Node, backup: Backup, catalogue: Catalogue, wishes: Wishes) -> Re
         fork=fork,
         same_system=seen.system_identifier in ("", backup.system_identifier),
         archiving=fork and knows and not seen.archiving_off,
+        reserve=Reserve(node, {}) if seen.short_of else seen.reserve,
         replicating=wishes.whole_cluster,
     )
     fitness.directory(node, seen)
@@ -226,7 +229,7 @@ def _not_otherwise(job: Restore, seen: Survey) -> None:
 def _tell(job: Restore, seen: Survey, wishes: Wishes) -> None:
     fact("node", f"{job.node} on {job.node.host} ({job.node.host.way})")
     fact("data directory", job.live)
-    fact("free space there", readable_bytes(seen.data.free), bound=False)
+    fact("free space there", _free(job, seen), bound=False)
     for oid, place in seen.targets.tablespaces.items():
         fact(f"tablespace {oid}", place.live)
     if seen.targets.wal:
@@ -256,6 +259,17 @@ def _archiving_off(job: Restore) -> str:
     )
 
 
+def _free(job: Restore, seen: Survey) -> str:
+    """Tell what is free, and who needs it while people think."""
+    free = readable_bytes(seen.data.free)
+    if seen.running is None or job.in_place() or not job.beside:
+        return free
+    if not seen.begun:
+        return f"{free}; kept free for the server while the copy is made: {seen.reserve}"
+    held = readable_bytes(seen.data.staged)
+    return f"{free}, ALL THAT THE SERVER HAS until the outage: the copy holds {held}"
+
+
 def _fate(job: Restore, seen: Survey, wishes: Wishes) -> str:
     if not seen.begun and not seen.data.version:
         return "none: the data directory is empty or missing"
@@ -266,7 +280,8 @@ def _fate(job: Restore, seen: Survey, wishes: Wishes) -> str:
         raise Refused(
             "there is no room beside the living data, so the old data would have to be removed",
             detail=seen.short_of,
-            hint="Make room, or start again with remove_old=true: then there is no way back.",
+            hint=(_STOPPED if seen.short_for_it and not wishes.whole_cluster else "Make room")
+            + ", or start again with remove_old=true: then there is no way back.",
         )
     return "REMOVED for good: there is no room for both, and no way back"
 

@@ -29,7 +29,8 @@ echo "wal $(if [ -L "$d/pg_wal" ]; then readlink -m "$d/pg_wal"; fi)"
 echo "inside $(awk -v d="$d/" 'index($5, d) == 1 {print $5}' /proc/self/mountinfo | head -n 1)"
 echo "staged $(du -scxB1 -- "$d".incoming-*/ "$d"/pgsql_tmp_incoming-*/ 2>/dev/null \
 | tail -n 1 | cut -f 1)"
-echo "free $(df -PB1 "$e" | awk 'NR==2 {print $4}')"
+df -PB1 "$e" | awk 'NR==2 {print "size " $2; print "free " $4}'
+echo "stands $e"
 echo "device $device"
 """
 
@@ -42,7 +43,8 @@ class Look:
 
     `stays` tells why it cannot be renamed: "mount", "closed" (its parent is), or "no" reason.
     `mounted_inside` is a mount point below it. `staged` are the bytes of restored data that a run
-    has made ready there, `free` those that are free.
+    has made ready there, `free` those that are free, of `size` in all. `stands` is the directory
+    itself, or the nearest above it that is there.
     """
 
     exists: bool
@@ -55,6 +57,8 @@ class Look:
     mounted_inside: str
     staged: int
     free: int
+    size: int
+    stands: str
     device: str
 
 
@@ -73,6 +77,8 @@ def look(host: Host, directory: str, user: str) -> Look:
         mounted_inside=seen["inside"],
         staged=int(seen["staged"] or 0),
         free=int(seen["free"]),
+        size=int(seen["size"]),
+        stands=seen["stands"],
         device=seen["device"],
     )
 

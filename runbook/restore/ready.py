@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from runbook.postgres import Node
 from runbook.restore import staging
 from runbook.restore.marks import RestoreMark, new_stamp, read_mark, write_mark
 from runbook.restore.place import kept
+from runbook.restore.reserve import Reserve
 from runbook.restore.swap import emptied
 from runbook.restore.targets import Targets
 from runbook.run import current
@@ -28,6 +29,8 @@ class MakingReady:
 
     `fork`: the restored server begins a new timeline; `archiving`: it archives its WAL as before;
     `replicating`: standbys will follow it.
+    `fork`: the restored server begins a new timeline; `replicating`: standbys will follow it.
+    `reserve`: what stays free for a server that lives beside it.
     """
 
     node: Node
@@ -37,6 +40,7 @@ class MakingReady:
     fork: bool
     same_system: bool
     archiving: bool
+    reserve: Reserve
     replicating: bool = False
 
     @property
@@ -116,7 +120,11 @@ class MakingReady:
     def _unpack(self) -> str:
         run, stored = current(), stored_backup(self.catalogue, self.backup)
         title = f"restore of {self.backup.id}"
-        tell: Callable[[int, int], None] = lambda done, total: run.progress(title, done, total)  # noqa: E731
+
+        def tell(done: int, total: int) -> None:
+            run.progress(title, done, total)
+            self.reserve.watch()
+
         facts = staging.unpack(self.node, stored, self.backup, self.targets, tell)
         size = self.backup.stored_size
         run.progress(title, size, size, finished=True)
@@ -125,6 +133,7 @@ class MakingReady:
     def _verify(self) -> str:
         raw = stored_backup(self.catalogue, self.backup).raw_manifest
         staging.verify_unpacked(self.node, self.backup, self.targets, raw)
+        self.reserve.insist()
         return "backup successfully verified"
 
     def _prepare(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from runbook.restore.place import Look
 from runbook.stream.manifest import Manifest
@@ -27,17 +27,25 @@ def parts(manifest: Manifest) -> tuple[int, dict[int, int], int]:
     return base, spaces, wal
 
 
-def shortage(needs: Sequence[tuple[Look, int]]) -> str:
-    """Say what lacks on which file system; empty when there is room on all of them."""
+def shortage(needs: Sequence[tuple[Look, int]], kept: Mapping[str, int] | None = None) -> str:
+    """Say what lacks on which file system; empty when there is room on all of them.
+
+    `kept`: the bytes that must stay free on a file system, by a directory that stands on it.
+    """
     devices: dict[str, list[tuple[Look, int]]] = {}
     for seen, size in needs:
         devices.setdefault(seen.device, []).append((seen, size))
     lacking = []
     for wanted in devices.values():
-        needed = int(sum(size for _, size in wanted) * _MARGIN)
+        size = sum(size for _, size in wanted)
+        stays = max((kept or {}).get(seen.stands, 0) for seen, _ in wanted)
+        needed = max(int(size * _MARGIN), size + stays)
         staged = {seen.real: seen.staged for seen, _ in wanted}
         free = min(seen.free for seen, _ in wanted) + sum(staged.values())
         if free < needed:
             where = ", ".join(sorted(staged))
-            lacking.append(f"{where}: {readable_bytes(needed)} needed, {readable_bytes(free)} free")
+            told = f", {readable_bytes(stays)} of it for the server that runs" if stays else ""
+            lacking.append(
+                f"{where}: {readable_bytes(needed)} needed{told}, {readable_bytes(free)} free"
+            )
     return "; ".join(lacking)

@@ -14,6 +14,7 @@ from runbook.postgres import Node
 from runbook.postgres.state import Identity
 from runbook.restore.marks import read_mark
 from runbook.restore.place import Look, look, tablespace_place, whole_place
+from runbook.restore.reserve import Reserve, reserve_for
 from runbook.restore.room import parts, shortage
 from runbook.restore.targets import Targets
 
@@ -41,8 +42,9 @@ class Survey:
     """The places of a restore as they were found.
 
     `begun` tells that a run of this restore has made it ready, or put it in place, already: then
-    the places are as that run left them. `archiving_off`: the old data's own settings say so.
-    `running` is the server that answers, if one does.
+    the places are as that run left them. `running` is the server that answers, if one does, and
+    `reserve` the room that it needs; `short_for_it` that there would be room without it.
+    `archiving_off`: the old data's own settings say so.
     """
 
     data: Look
@@ -52,6 +54,8 @@ class Survey:
     other_locations: frozenset[str]
     begun: bool
     short_of: str
+    short_for_it: bool
+    reserve: Reserve
     program_major: str
     system_identifier: str
     archiving_off: bool
@@ -92,6 +96,9 @@ def survey(
         if mark is not None and not (again and mark.finished is not None)
     )
     running = _running(node)
+    looks = [data, *filter(None, [wal]), *spaces.values()]
+    reserve = reserve_for(node, looks) if running and catalogue else Reserve(node, {})
+    needs = _needs(backup, catalogue, data, spaces, wal) if catalogue and not begun else []
     return Survey(
         data=data,
         targets=targets,
@@ -99,9 +106,9 @@ def survey(
         own_locations=own_locations(node, targets.data.live, incoming),
         other_locations=_lines(node, _OTHERS, targets.data.live),
         begun=begun,
-        short_of=_short_of(backup, catalogue, data, spaces, wal)
-        if catalogue is not None and not begun
-        else "",
+        short_of=shortage(needs, reserve.kept),
+        short_for_it=bool(shortage(needs, reserve.kept)) and not shortage(needs),
+        reserve=reserve,
         program_major=_program_major(node),
         system_identifier=running.system_identifier if running else _identifier(node, data),
         archiving_off=_archiving_off(node, data),
@@ -152,13 +159,13 @@ def _plain(directory: str) -> str:
     return plain
 
 
-def _short_of(
+def _needs(
     backup: Backup, catalogue: Catalogue, data: Look, spaces: dict[int, Look], wal: Look | None
-) -> str:
+) -> list[tuple[Look, int]]:
     base, of_spaces, of_wal = parts(stored_backup(catalogue, backup).manifest)
     needs = [(data, base), (wal or data, of_wal)]
     needs += [(seen, of_spaces.get(oid, 0)) for oid, seen in spaces.items()]
-    return shortage(needs)
+    return needs
 
 
 def _lines(node: Node, script: str, *arguments: str) -> frozenset[str]:

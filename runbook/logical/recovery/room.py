@@ -10,9 +10,8 @@ from runbook.postgres import Node
 from runbook.replication.clone_places import short_of, source, targets
 from runbook.replication.configuration import configuration
 from runbook.restore.place import Look, look
+from runbook.restore.reserve import most_wal
 from runbook.restore.room import shortage
-
-_WAL = "SELECT pg_catalog.pg_size_bytes(current_setting('max_wal_size')) AS size"
 
 
 def load_short_of(
@@ -22,7 +21,7 @@ def load_short_of(
 
     `freed`: the bytes of what an earlier load has made, which is dropped before this one.
     """
-    wal = int(str(primary.ask(_WAL)[0]["size"]))
+    wal = most_wal(primary)
     data = _with(look(primary.host, primary.directory(), primary.os_user), freed)
     size = _grown(contents, settings)
     if not data.wal_link:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,9 @@ from tests.laws.outcome import Point
 from tests.laws.restore_scene import Scene, assert_restored
 
 pytestmark = pytest.mark.lab
+
+
+_LOOKS_AGAIN = 6.0
 
 
 def move_into(shop: Scene, target: Path) -> None:
@@ -182,6 +187,42 @@ def test_where_there_is_no_room_the_old_data_goes_first(shop: Scene) -> None:
     assert outcome.completed, outcome.said
     assert_restored(shop, asides=0)
     assert shop.restore().changed == 0
+
+
+def test_a_server_that_needs_the_room_gets_it_back_from_the_copy(shop: Scene) -> None:
+    """And for a server that is stopped by hand nothing is kept free."""
+    move_into(shop, shop.node.directory / "tmpfs")
+    asked = shop.restore(answer="refuse")
+    assert asked.plan is not None
+    assert "ALL THAT THE SERVER HAS until the outage" in asked.plan.markdown()
+    wanted = {"cluster": shop.name, "backup": shop.backup}
+    halt = Point("2", transfer=True, signal=signal.SIGSTOP)
+    running = shop.runner.start("instance-restore", at=halt, **wanted)
+    running.halted()
+    ballast = fill(shop.live, free=8 << 20)
+    time.sleep(_LOOKS_AGAIN)
+    running.send(signal.SIGCONT)
+    outcome = running.outcome()
+    assert outcome.ended == "CheckFailed", outcome.said
+    assert "needs the room" in outcome.said
+    shop.node.psql("CREATE TABLE goes_on AS SELECT generate_series(1, 10000)", database="shop")
+    assert shop.leftovers() == []
+    assert shop.stray() == []
+    ballast.unlink()
+    ballast.parent.rmdir()
+    fill(shop.live, free=needed(shop) * 11 // 10 + (8 << 20))
+    refused = shop.restore()
+    assert refused.ended == "Refused", refused.said
+    assert "stop the server by hand" in refused.said
+    shop.node.stop()
+    assert shop.restore().completed
+    assert_restored(shop)
+
+
+def needed(shop: Scene) -> int:
+    """Give the bytes that a copy of the backup takes, with the WAL that it starts with."""
+    manifest = json.loads((shop.store / shop.backup / "backup_manifest").read_text())
+    return sum(file["Size"] for file in manifest["Files"]) + (64 << 20)
 
 
 def test_a_damaged_backup_is_found_in_the_store_before_the_old_data_is_removed(
