@@ -11,12 +11,15 @@ from runbook.hosts import Command, Host
 from runbook.manager.marks import LogPosition
 from runbook.postgres import Node
 
-# Gives inode and size, and what stands behind a position, as far as it tells how a restore goes.
+# Gives inode and size, and what stands behind a position, as far as it tells how a restore goes:
+# of the requests, the restores and what was refused. The manager asks for its order all the time.
 _READ = r"""stat -c '%i %s' -- "$1" || exit 1
 [ -r "$1" ] || exit 1
-tail -c "+$2" -- "$1" | grep -aE '"POST /v1/|(INFO|WARN|ERROR|FATAL) -- :' | tail -n 2000
+tail -c "+$2" -- "$1" |
+  grep -aE '"POST /v1/(restore HTTP|[^"]*" [^2])|(INFO|WARN|ERROR|FATAL) -- :' | tail -n "$3"
 true
 """
+_MOST = 2000
 _ACCESS = re.compile(r'"POST (/v1/\w+) HTTP/[\d.]+" (\d{3})')
 _LOGGED = re.compile(r"(INFO|WARN|ERROR|FATAL) -- : ?(.*)")
 _RESTORE = "/v1/restore"
@@ -55,9 +58,18 @@ class Line:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a log tells behind a position."""
+    """What a log tells behind a position.
+
+    `at` is where it ends now. `is_cut`: lines are missing, for it is a new or a shortened file, or
+    tells too much. `is_begun`: the restore has begun, whether or not the lines still tell it.
+    `unread` tells why nobody could look.
+    """
 
     lines: tuple[Line, ...]
+    at: LogPosition | None = None
+    is_cut: bool = False
+    is_begun: bool = False
+    unread: str = ""
 
     @property
     def restores(self) -> int:
@@ -78,12 +90,14 @@ class Seen:
     @property
     def last(self) -> str:
         """Give the last line."""
-        return str(self.lines[-1]) if self.lines else "nothing yet"
+        return self.unread or (str(self.lines[-1]) if self.lines else "nothing yet")
 
     @property
     def _of_the_last(self) -> tuple[Line, ...]:
         begins = [at for at, line in enumerate(self.lines) if line.is_restore]
-        return self.lines[begins[-1] :] if begins else ()
+        if not begins:
+            return self.lines if self.is_begun else ()
+        return self.lines[begins[-1] :]
 
 
 @dataclass(frozen=True)
@@ -97,25 +111,29 @@ class AgentLog:
 
     def position(self) -> LogPosition:
         """Give where it ends now; CheckFailed where it cannot be read."""
-        inode, size = self._read(1 << 62)[0].split()
-        return LogPosition(node=self.node, inode=int(inode), size=int(size))
+        return self._at(self._read(1 << 62)[0])
 
     def since(self, position: LogPosition) -> Seen:
         """Read what came later; from its beginning where it is a new or a shortened file."""
         head, *lines = self._read(position.size + 1)
-        inode, size = (int(word) for word in head.split())
-        if inode != position.inode or size < position.size:
+        at = self._at(head)
+        is_other = not at.continues(position)
+        if is_other:
             lines = self._read(1)[1:]
-        return Seen(tuple(line for text in lines if (line := _line(text)) is not None))
+        told = tuple(line for text in lines if (line := _line(text)) is not None)
+        return Seen(told, at, is_cut=is_other or len(lines) >= _MOST)
 
     def shown(self) -> str:
         """Give the line that a person would type to follow it."""
         return self.host.shown(Command(("tail", "-f", self.path), user=self.user))
 
+    def _at(self, head: str) -> LogPosition:
+        inode, size = head.split()
+        return LogPosition(node=self.node, inode=int(inode), size=int(size))
+
     def _read(self, start: int) -> list[str]:
-        command = Command(
-            ("sh", "-c", _READ, "read", self.path, str(start)), user=self.user, timeout=60
-        )
+        argv = ("sh", "-c", _READ, "read", self.path, str(start), str(_MOST))
+        command = Command(argv, user=self.user, timeout=60)
         done = self.host.attempt(command)
         if done.exit_code != 0:
             raise CheckFailed(

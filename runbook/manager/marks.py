@@ -78,13 +78,18 @@ class LogPosition(BaseModel):
     inode: int
     size: int
 
+    def continues(self, earlier: LogPosition) -> bool:
+        """Tell whether it is a later position of the same file, which was not cut off since."""
+        return self.inode == earlier.inode and self.size >= earlier.size
+
 
 class RestoreMark(_Mark):
     """The restore that was ordered last.
 
     `accepted` tells that the manager said so; `restore_id` is its number. `finished` is set when
     the cluster was well again, `failed` tells why the restore itself came to nothing. `log` is
-    where the agent's log ended when it was ordered, and once it is finished, when it was.
+    where the agent's log ended when it was ordered, and once it is finished, when it was; of a log
+    that was replaced meanwhile, its beginning. `begun`: what comes there is about this restore.
     """
 
     kind: ClassVar[str] = "restore"
@@ -93,6 +98,7 @@ class RestoreMark(_Mark):
     log: LogPosition
     ghosts: Ghosts
     accepted: bool = False
+    begun: bool = False
     restore_id: int | None = None
     finished: datetime | None = None
     failed: str = ""

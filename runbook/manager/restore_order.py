@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from runbook.actions import Action, Work
 from runbook.cluster import Cluster
-from runbook.errors import CommandFailed, GoalNotReached, RunbookError, Unreachable
+from runbook.errors import CheckFailed, CommandFailed, GoalNotReached, RunbookError, Unreachable
 from runbook.manager.agent_log import AgentLog, Seen, agent_log
 from runbook.manager.answers import ManagedBackup, ManagedInstance
 from runbook.manager.api import NAME, ManagerApi
 from runbook.manager.ghosts import Ghosts
-from runbook.manager.marks import BackupMark, RestoreMark
+from runbook.manager.marks import BackupMark, LogPosition, RestoreMark
 from runbook.manager.web import Unclear
 from runbook.run import current
 from runbook.units import readable_seconds
@@ -41,6 +41,14 @@ class RestoreOrder:
         if self.mark.finished:
             return self.log.since(self.mark.log).restores == 0
         return self.mark.accepted or self._shows()
+
+    @property
+    def is_hidden(self) -> bool:
+        """Tell whether nobody can see if somebody else has restored since this one ended."""
+        if self.mark is None or not self.mark.finished:
+            return False
+        seen = self.log.since(self.mark.log)
+        return seen.is_cut and not seen.restores
 
     def order(self) -> Action:
         """Order it. The mark comes first: whatever happens then, it is not ordered twice."""
@@ -120,9 +128,12 @@ class RestoreOrder:
 
     def _wait(self) -> str:
         began, told, since = time.monotonic(), "", time.monotonic()
+        assert self.mark is not None
+        last = self.mark.log
         limit = self.api.settings.restore_within.total_seconds()
         while True:
             state = self._looked()
+            last = self._followed(state.seen, last)
             if str(state) != told:
                 told, since = str(state), time.monotonic()
                 current().watcher.told(f"restore of {self.backup.backup_id}: {told}")
@@ -154,13 +165,26 @@ class RestoreOrder:
         assert self.mark is not None
         try:
             seen = self.log.since(self.mark.log)
-        except Unreachable:
-            seen = Seen(())
+        except (Unreachable, CheckFailed) as error:
+            seen = Seen((), unread=error.message)
+        begun = self.mark.begun or (self.mark.accepted and seen.is_cut)
+        seen = replace(seen, is_begun=begun)
         try:
             instance = self.api.instance_now()
         except RunbookError as error:
             return _State(seen, None, self.mark.restore_id, error.message)
         return _State(seen, instance, self.mark.restore_id)
+
+    def _followed(self, seen: Seen, last: LogPosition) -> LogPosition:
+        """Write down that it has begun, and where a log that was replaced is to be read from."""
+        assert self.mark is not None
+        if seen.at is None:
+            return last
+        if not seen.at.continues(last):
+            self._keep(begun=True, log=seen.at.model_copy(update={"size": 0}))
+        elif seen.restores and not self.mark.begun:
+            self._keep(begun=True)
+        return seen.at
 
     def _keep(self, **fields: object) -> None:
         assert self.mark is not None

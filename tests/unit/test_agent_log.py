@@ -34,7 +34,7 @@ def test_the_page_s_sample_is_a_restore_that_has_succeeded(log: AgentLog) -> Non
     beginning = log.position().model_copy(update={"size": 0})
     seen = log.since(beginning)
     assert (seen.restores, seen.has_succeeded, seen.trouble) == (1, True, "")
-    assert seen.last == "POST /v1/order 200"
+    assert seen.last == "INFO success"
     assert "oy6X" not in str(seen)
 
 
@@ -66,6 +66,26 @@ def test_a_log_that_was_rotated_or_emptied_is_read_from_its_beginning(
     path.write_text("".join(PAGE.splitlines(keepends=True)[:4]))
     seen = log.since(position)
     assert (seen.restores, seen.has_succeeded) == (1, True)
+
+
+def test_requests_of_the_manager_do_not_crowd_out_the_restore(log: AgentLog) -> None:
+    position = log.position().model_copy(update={"size": 0})
+    orders = PAGE.splitlines(keepends=True)[1] * 3000
+    with Path(log.path).open("a") as file:
+        file.write(orders)
+    seen = log.since(position)
+    assert (seen.restores, seen.has_succeeded, seen.is_cut) == (1, True, False)
+    with Path(log.path).open("a") as file:
+        file.write(ERROR * 3000)
+    seen = log.since(position)
+    assert (seen.restores, seen.is_cut) == (0, True)
+
+
+def test_a_request_that_was_refused_is_trouble(log: AgentLog) -> None:
+    with Path(log.path).open("a") as file:
+        file.write(PAGE.splitlines(keepends=True)[1].replace('" 200', '" 500'))
+    seen = log.since(log.position().model_copy(update={"size": 0}))
+    assert seen.trouble == "POST /v1/order 500"
 
 
 def test_a_log_that_cannot_be_read_is_told_with_the_setting(log: AgentLog) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import signal
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 
+from tests.lab import processes
 from tests.lab.manager import LOG_USER, instance
 from tests.laws.managed_scene import AFTER, BEFORE, PASSWORD, Scene
 from tests.laws.outcome import Outcome, Point
@@ -117,6 +120,52 @@ def test_an_order_that_never_arrived_is_told_and_given_by_the_next_run(scene: Sc
     assert outcome.ended == "Unclear"
     assert scene.manager.rows() == AFTER
     assert_restored(scene, restore(scene))
+
+
+def rotated(scene: Scene) -> None:
+    log = scene.manager.log
+    log.rename(log.with_suffix(".1"))
+    log.write_text("")
+    log.chmod(0o644)
+
+
+def rotated_late(scene: Scene) -> None:
+    log = scene.manager.log
+    log.rename(log.with_suffix(".1"))
+    time.sleep(0.5)
+    log.write_text("")
+    log.chmod(0o644)
+
+
+def emptied(scene: Scene) -> None:
+    scene.manager.log.write_text("")
+
+
+def emptied_and_grown(scene: Scene) -> None:
+    scene.manager.log.write_text(f"D, {'x' * 200}\n" * 50)
+
+
+def talked_over(scene: Scene) -> None:
+    scene.manager.tell("I, [2018-11-20T12:13:00.9 #31554]  INFO -- : a table\n" * 2500)
+
+
+@pytest.mark.parametrize(
+    "happens", [rotated, rotated_late, emptied, emptied_and_grown, talked_over]
+)
+def test_a_log_that_does_not_stay_as_it_was_hides_no_success(
+    scene: Scene, happens: Callable[[Scene], None]
+) -> None:
+    scene.manager.outage, scene.settings = 6.0, {"restore_within": "PT20S"}
+    running = scene.runner.start("managed-restore", cluster=scene.name)
+    begun = lambda: scene.manager.log.read_text().count('"POST /v1/restore') == 2  # noqa: E731
+    processes.until(begun, "the restore has begun")
+    time.sleep(1)
+    happens(scene)
+    outcome = running.outcome()
+    assert outcome.completed, outcome.said
+    assert scene.manager.rows() == BEFORE
+    assert restore(scene).completed
+    assert scene.manager.count(ORDER) == 1
 
 
 def test_a_restore_that_failed_is_told_with_the_agent_s_own_words(scene: Scene) -> None:
