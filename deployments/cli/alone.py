@@ -13,6 +13,7 @@ from deployments.cli.request import Request
 from deployments.cli.runbooks import load
 from deployments.cli.screen import Screen
 from deployments.cli.summary import as_record, show_summary
+from deployments.cli.terminal import Terminal, say
 from runbook.approval import Gate
 from runbook.drive import Result
 
@@ -21,11 +22,11 @@ _INTERRUPTED = "Interrupted: what was at work has been ended. Start again to go 
 
 def carry_out(request: Request) -> None:
     """Plan, or plan, ask and act; show everything, and the result at the end."""
-    console = Console(stderr=request.as_json)
+    console = Terminal(stderr=request.as_json)
     try:
         result = _conducted(request, console)
     except KeyboardInterrupt:
-        print(_INTERRUPTED, file=sys.stderr)
+        say(_INTERRUPTED)
         raise
     if request.as_json:
         json.dump(as_record(result), sys.stdout, indent=2, ensure_ascii=False)

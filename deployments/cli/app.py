@@ -15,6 +15,7 @@ from deployments.cli import apply, approve, approvers, audit, backups, check, de
 FAILED = 1
 USAGE = 2
 REFUSED = 3
+_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 app = typer.Typer(
     name="pg-runbooks",
@@ -59,8 +60,9 @@ def options(
 
 def main() -> NoReturn:
     """Run the command line; exit 0 done, 1 failed, 2 wrong usage, 3 refused, 130 Ctrl-C."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    for number in _ENDINGS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, _interrupt)
     try:
         app()
     except Exception as error:
@@ -72,8 +74,18 @@ def main() -> NoReturn:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
-    """End as Ctrl-C does: everything that was begun is cleared away on the way out."""
+    """End as Ctrl-C does: everything that was begun is cleared away on the way out.
+
+    Told once. The kernel and the shell both send SIGHUP when a connection drops, and `timeout`
+    sends SIGTERM twice: the second one would break the way back.
+    """
+    for each in _ENDINGS:
+        signal.signal(each, _heard)
     raise KeyboardInterrupt
+
+
+def _heard(number: int, frame: FrameType | None) -> None:
+    """Do nothing. Not SIG_IGN, which the programs that are started would inherit."""
 
 
 def _told(error: Exception) -> int:

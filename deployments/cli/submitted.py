@@ -15,6 +15,7 @@ from deployments.cli.listener import Listener
 from deployments.cli.questions import Given, ask_person, statement
 from deployments.cli.request import Request
 from deployments.cli.screen import show_page
+from deployments.cli.terminal import Terminal
 from deployments.orders import Standing, Told, order, ui_address
 
 FAILED, REFUSED = 1, 3
@@ -22,7 +23,7 @@ FAILED, REFUSED = 1, 3
 
 def submit(request: Request) -> None:
     """Order the run and follow it to its end; exit 1 when it failed, 3 when it was refused."""
-    console = Console(stderr=request.as_json)
+    console = Terminal(stderr=request.as_json)
     run = order(request.runbook, request.cluster, request.complete)
     console.print(f"run {run}: {ui_address(run)}", soft_wrap=True, highlight=False)
     try:

@@ -156,6 +156,42 @@ def _read(leader: int) -> str:
         return ""
 
 
+def onto_a_full_disk(shop: ShopOfTests, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run at a terminal whose screen is a log on a full disk."""
+    argv = [*COMMAND, "run", *words, "--cluster", shop.cluster, "--go"]
+    leader, follower = pty.openpty()
+    try:
+        with Path("/dev/full").open("w") as full:
+            return subprocess.run(
+                argv,
+                env=shop.environment,
+                stdin=follower,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=180,
+                check=False,
+            )
+    finally:
+        os.close(leader)
+        os.close(follower)
+
+
+def test_a_log_on_a_full_disk_ends_no_run(backed_up: ShopOfTests) -> None:
+    known = len(backed_up.backups())
+    done = onto_a_full_disk(backed_up, "base-backup")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("WARNING: nothing more can be shown here (No space left")
+    assert done.stderr.count("\n") == 1
+    assert len(backed_up.backups()) == known + 1
+
+
+def test_what_cannot_be_shown_cannot_be_approved(backed_up: ShopOfTests) -> None:
+    done = onto_a_full_disk(backed_up, "instance-restore", "--again")
+    assert done.returncode == 3, done.stderr
+    assert "needs an approval, and this is no terminal" in done.stderr
+
+
 def test_ctrl_c_ends_a_backup_and_leaves_nothing(backed_up: ShopOfTests) -> None:
     shop = backed_up
     slow = shop.changed_inventory("store: demo-folder", 'store: demo-folder\n      max_rate: "64"')

@@ -11,6 +11,7 @@ import pytest
 from tests.lab import judge, processes, split, trouble
 from tests.lab.loopback import LoopbackLab
 from tests.laws import promotion_scene
+from tests.laws.at_terminal import at_terminal
 from tests.laws.outcome import Point
 from tests.laws.promotion_scene import assert_in_service, assert_promoted
 from tests.laws.replication_scene import Scene
@@ -190,6 +191,23 @@ def test_a_candidate_that_stops_replaying_gives_the_old_primary_back(healthy: Sc
     paused.__exit__(None, None, None)
     assert healthy.run("promotion", to="pb").completed
     assert_promoted(healthy, new, healthy.nodes[2])
+
+
+def test_a_terminal_that_is_lost_gives_the_old_primary_back(healthy: Scene) -> None:
+    """The kernel tells the run so, and the shell once more while the run goes the way back."""
+    old = healthy.nodes[0]
+    with at_terminal(healthy.runner) as terminal:
+        terminal.run("promotion", "--cluster", healthy.name, "--to", "pb")
+        terminal.wait_until(lambda: not old.is_running())
+        terminal.send(signal.SIGSTOP)
+        terminal.hang_up()
+        terminal.send(signal.SIGCONT)
+        terminal.wait_until(old.is_running)
+        terminal.send(signal.SIGHUP)
+        terminal.wait()
+    assert judge.writable(healthy.nodes) == (old.name,)
+    assert_in_service(healthy, old)
+    assert healthy.apps[0].history.lost(old) == set()
 
 
 def test_a_supervisor_that_starts_the_old_primary_again_ends_the_run(healthy: Scene) -> None:
