@@ -158,7 +158,9 @@ def _room(job: Recovery, wanted: RecoverySettings) -> None:
         f"{job.primary} has room for the backup beside the databases of before",
         lambda: not short,
         seen=lambda: short,
-        hint="Make room there. logical.recovery.space_factor tells how large a dump becomes.",
+        hint="Make room there; mend an archiver that fails or is late, or do without it until the "
+        "next base backup (archive_mode = off, and restart). logical.recovery.space_factor tells "
+        "how large a dump becomes.",
     )
 
 

@@ -16,7 +16,10 @@ _LEAST = 2 << 30
 _SHARE = 10  # of a small file system, no more than a tenth
 _EVERY_SECONDS = 5.0
 
-_WAL = "SELECT pg_catalog.pg_size_bytes(current_setting('max_wal_size')) AS size"
+_WAL = """
+SELECT max(pg_catalog.pg_size_bytes(current_setting(name))) AS size
+FROM pg_catalog.pg_settings WHERE name IN ('max_wal_size', 'wal_keep_size')
+"""
 
 
 @dataclass
@@ -61,7 +64,7 @@ class Reserve:
 def reserve_for(node: Node, looks: Sequence[Look]) -> Reserve:
     """Give what the server that runs on a node must find free on each file system it lives on.
 
-    That is its max_wal_size or 2 GiB, the greater; at most a tenth of the file system.
+    That is what its WAL may take or 2 GiB, the greater; at most a tenth of the file system.
     """
     least = max(_LEAST, most_wal(node))
     by_device = {seen.device: seen for seen in reversed(looks)}
@@ -70,5 +73,5 @@ def reserve_for(node: Node, looks: Sequence[Look]) -> Reserve:
 
 
 def most_wal(node: Node) -> int:
-    """Ask the server how many bytes its WAL may take between checkpoints."""
+    """Ask the server how many bytes its WAL may take between checkpoints, or for its standbys."""
     return int(str(node.ask(_WAL)[0]["size"]))

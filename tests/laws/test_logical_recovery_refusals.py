@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from runbook.inventory import read_inventory
 from runbook.logical.load import survey
 from runbook.logical.recovery.comparison import differences, unexpected
 from runbook.logical.recovery.definitions import deviating_roles, deviations
-from tests.lab import split, trouble
+from tests.lab import processes, split, trouble
 from tests.lab.loopback import LoopbackLab
+from tests.lab.postgres import PostgresNode
 from tests.laws import logical_recovery_scene
 from tests.laws.logical_recovery_scene import (
     GUID,
@@ -152,6 +154,35 @@ def test_an_alias_that_leads_elsewhere_is_refused(pair: Recoverable) -> None:
 def test_no_room_for_the_backup_is_refused(pair: Recoverable) -> None:
     pair.recovery["space_factor"] = 1e9
     refused(pair, "has room for the backup beside the databases of before", "space_factor")
+
+
+def test_no_room_for_the_wal_that_a_failing_archiver_keeps_is_refused(pair: Recoverable) -> None:
+    """The data alone would take 0.6 of what is free, and the WAL of the load as much again."""
+    primary = pair.nodes[0]
+    free = shutil.disk_usage(primary.data_directory).free
+    pair.recovery["space_factor"] = 0.6 * free / len(pair.sql)
+    planned(pair)
+    try:
+        archiving(primary, "on", "/bin/false", "failed_count")
+        refused(pair, "of WAL that waits for the archiver", "archive_mode = off")
+        archiving(primary, "on", "/bin/true", "archived_count")
+        planned(pair)
+    finally:
+        archiving(primary, "off", "", "")
+
+
+def archiving(node: PostgresNode, mode: str, command: str, until: str) -> None:
+    """Let a server archive its WAL, or try to, at least once."""
+    node.psql(f"ALTER SYSTEM SET archive_command = '{command}'")
+    node.reload()
+    if node.psql("SHOW archive_mode") != mode:
+        node.psql(f"ALTER SYSTEM SET archive_mode = {mode}")
+        node.stop()
+        node.start()
+    if until:
+        node.psql("SELECT pg_switch_wal()")
+        sql = f"SELECT {until} > 0 FROM pg_stat_archiver"
+        processes.until(lambda: node.psql(sql) == "t", f"{until} of {node.name}", within=60)
 
 
 def test_what_would_keep_the_wal_of_the_load_and_a_node_nobody_else_knows_are_refused(

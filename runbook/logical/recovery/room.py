@@ -7,11 +7,13 @@ from dataclasses import replace
 from runbook.logical.load import Contents
 from runbook.logical.recovery.settings import RecoverySettings
 from runbook.postgres import Node
+from runbook.postgres.vitals import vitals
 from runbook.replication.clone_places import short_of, source, targets
 from runbook.replication.configuration import configuration
 from runbook.restore.place import Look, look
 from runbook.restore.reserve import most_wal
 from runbook.restore.room import shortage
+from runbook.units import readable_bytes
 
 
 def load_short_of(
@@ -21,15 +23,28 @@ def load_short_of(
 
     `freed`: the bytes of what an earlier load has made, which is dropped before this one.
     """
-    wal = most_wal(primary)
+    size, archived = _grown(contents, settings), _archived_late(primary, contents, settings)
+    wal = most_wal(primary) + archived
     data = _with(look(primary.host, primary.directory(), primary.os_user), freed)
-    size = _grown(contents, settings)
-    if not data.wal_link:
-        return shortage([(data, size + wal)])
-    apart = look(primary.host, data.wal_link, primary.os_user)
-    if apart.device == data.device:
-        apart = _with(apart, freed)
-    return shortage([(data, size), (apart, wal)])
+    needs = [(data, size + wal)]
+    if data.wal_link:
+        apart = look(primary.host, data.wal_link, primary.os_user)
+        needs = [(data, size), (_with(apart, freed) if apart.device == data.device else apart, wal)]
+    short = shortage(needs)
+    if short and archived:
+        short += f" (of it {readable_bytes(archived)} of WAL that waits for the archiver)"
+    return short
+
+
+def _archived_late(primary: Node, contents: Contents, settings: RecoverySettings) -> int:
+    """Give the bytes of WAL that wait for the archiver: it may be slower than the load.
+
+    All that the load writes, where the archiver fails; none where nothing is archived.
+    """
+    seen = vitals(primary)
+    if not seen.archives(in_recovery=False):
+        return 0
+    return _grown(contents, settings) if seen.archiver.fails else contents.size
 
 
 def clone_short_of(
