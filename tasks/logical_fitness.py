@@ -8,9 +8,10 @@ from functools import partial
 from runbook import check, fact, together
 from runbook.apps import App
 from runbook.cluster import Cluster
-from runbook.logical.recovery.comparison import own_objects
+from runbook.logical.recovery.comparison import own_objects, unexpected
 from runbook.logical.recovery.firewall import PortBlock
 from runbook.logical.recovery.job import Recovery
+from runbook.logical.recovery.lacking import lacking
 from runbook.logical.recovery.mark import aside_name, read_mark
 from runbook.logical.recovery.room import clone_short_of, load_short_of
 from runbook.logical.recovery.settings import RecoverySettings
@@ -64,6 +65,7 @@ def fits(
     wanted = settings.recovery
     _versions(job)
     _databases(job)
+    _needs(job, wanted)
     _primary(job, wanted, scenario)
     _members(job)
     works = [partial(_room, job, wanted)]
@@ -103,6 +105,19 @@ def _databases(job: Recovery) -> None:
         unless=job.is_loaded,
         seen=lambda: "every new database would hold it, and it cannot be set aside",
         hint=f"Clear {_TEMPLATE} of {job.primary}; a backup with rows in it is loaded by hand.",
+    )
+
+
+def _needs(job: Recovery, wanted: RecoverySettings) -> None:
+    missing = unexpected(lacking(job.primary, job.contents), wanted.expected_errors)
+    check(
+        f"the extensions, locales and directories of tablespaces that {job} needs are there",
+        lambda: not missing,
+        unless=job.is_loaded,
+        seen=lambda: "; ".join(missing),
+        hint=f"Have all of them on {job.primary}: the extension's package; the locale (locale-gen) "
+        "and a restart; the directory, owned by the server's user. What the backup can do without, "
+        "name in logical.recovery.expected_errors.",
     )
 
 

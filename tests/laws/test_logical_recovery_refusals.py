@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,6 +132,28 @@ def test_a_dump_with_rows_for_template1_is_refused(pair: Recoverable) -> None:
     place = b"SET row_security = off;\n"
     name = store(pair, STAMP + 4, pair.sql.replace(place, place + table, 1))
     refused(pair, "the backup brings nothing into template1", backup=name)
+
+
+def test_what_the_load_would_lack_is_refused_all_at_once(pair: Recoverable) -> None:
+    head, place = b"SET standard_conforming_strings = on;\n", b"SET row_security = off;\n"
+    space = b"CREATE TABLESPACE fast OWNER postgres LOCATION '/nowhere/fast';\n"
+    theirs = b"CREATE TABLESPACE theirs OWNER postgres LOCATION '/usr';\n"
+    brought = b"CREATE EXTENSION IF NOT EXISTS nowhere WITH SCHEMA public;\n"
+    sql = pair.sql.replace(head, head + space + theirs, 1).replace(place, place + brought, 1)
+    sql, changed = re.subn(
+        rb"(CREATE DATABASE ledger .* LOCALE = )'[^']*'", rb"\1'xx_YY.UTF-8'", sql
+    )
+    assert changed
+    lacking = [
+        'extension "nowhere" is not available',
+        'invalid locale name: "xx_YY.UTF-8"',
+        'directory "/nowhere/fast" does not exist',
+        'directory "/usr" does not belong to postgres',
+    ]
+    name = store(pair, STAMP + 7, sql)
+    refused(pair, "; ".join(lacking), "locale-gen", backup=name)
+    pair.recovery["expected_errors"] = ["already exists", *lacking]
+    planned(pair, backup=name)
 
 
 def test_one_that_is_still_uploaded_and_one_of_a_longer_guid_are_not_the_latest(

@@ -73,7 +73,10 @@ class Database:
 
 @dataclass(frozen=True)
 class Contents:
-    """What is in a whole dump; `size` is the bytes of its SQL text."""
+    """What is in a whole dump; `size` is the bytes of its SQL text.
+
+    `directories` are those of its tablespaces, by their names; `locales` are of the C library.
+    """
 
     server_version: str
     client_version: str
@@ -83,6 +86,8 @@ class Contents:
     size: int
     statements: int
     definitions: Definitions = field(compare=False, repr=False)
+    directories: Mapping[str, str] = field(default_factory=dict)
+    locales: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:

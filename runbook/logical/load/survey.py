@@ -25,6 +25,7 @@ from runbook.logical.load.kinds import (
 from runbook.logical.load.large_objects import LargeObjects
 from runbook.logical.load.policy import SECTION, SECTION_END, judged
 from runbook.logical.load.scanner import scan
+from runbook.logical.load.site import Site
 from runbook.logical.load.words import IDENTIFIER, WITHOUT_QUOTED, connected_to, plain
 
 _I = rb"(" + IDENTIFIER + rb")"
@@ -94,6 +95,7 @@ class _Survey:
         self._table = ""
         self._statements = 0
         self._definitions = Definitions()
+        self._site = Site()
         self._where: str | None = CLUSTER
         self._before: list[bytes] = []
 
@@ -125,6 +127,7 @@ class _Survey:
         shape = form(text)
         if shape.kind not in _NO_DEFINITIONS:
             self._define(text)
+            self._site.definition(text)
         match shape.kind:
             case Kind.SETTING:
                 here.settings = {**here.settings, setting_name(text): text}
@@ -166,6 +169,8 @@ class _Survey:
             size,
             self._statements,
             self._definitions,
+            self._site.directories,
+            tuple(self._site.locales),
         )
 
     def _define(self, text: bytes) -> None:

@@ -33,6 +33,15 @@ ALTER TABLE ONLY public.t
     ADD CONSTRAINT t_pkey PRIMARY KEY (id);
 CREATE INDEX lower ON public.t USING btree (lower(id::text));
 """
+_SITE = b"""CREATE TABLESPACE "Fast; one" OWNER postgres LOCATION '/mnt/fast''s';
+CREATE TABLESPACE within OWNER postgres LOCATION '';
+CREATE DATABASE a WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE_PROVIDER = icu \
+LOCALE = 'C.UTF-8' ICU_LOCALE = 'und-x-icu';
+CREATE DATABASE b WITH TEMPLATE = template0 LC_COLLATE = 'sv_SE.utf8' LC_CTYPE = 'C';
+CREATE COLLATION public.german (provider = libc, locale = 'de_DE.utf8');
+CREATE COLLATION public.natural (provider = icu, deterministic = false, locale = 'en-u-kn');
+CREATE COLLATION public.finnish (provider = libc, lc_collate = 'fi_FI', lc_ctype = 'C');
+"""
 
 
 def test_the_contents_are_told() -> None:
@@ -50,6 +59,12 @@ def test_the_contents_are_told() -> None:
     assert (list(shop.large_objects), shop.large_bytes) == ([17], 2)
     assert shop.extensions == ("uuid-ossp",)
     assert contents.rows == 4
+
+
+def test_what_a_dump_takes_for_granted_of_the_machine_is_told() -> None:
+    contents = survey(iter([dump(_SITE)]))
+    assert contents.directories == {"Fast; one": "/mnt/fast's"}
+    assert contents.locales == ("C.UTF-8", "sv_SE.utf8", "C", "de_DE.utf8", "fi_FI")
 
 
 def test_only_what_depends_on_its_table_alone_can_be_built_early() -> None:
