@@ -7,6 +7,8 @@ from functools import partial
 
 from runbook import check, ensure, note
 from runbook.components.archive import contents_of_archive, contents_of_database, rows_compared
+from runbook.components.giving_up import closed_in, openings
+from runbook.components.group import ServerGroup
 from runbook.components.properties import properties
 from runbook.components.restoring import ComponentRestore
 from runbook.components.swapping import RENAME_SECONDS, Swapping
@@ -54,6 +56,23 @@ def put_in_place(jobs: Sequence[ComponentRestore]) -> None:
         holds=swapping.is_done,
         by=swapping.actions,
         within=RENAME_SECONDS,
+    )
+
+
+@task("let applications into what an interrupted restore keeps closed")
+def let_in(group: ServerGroup, jobs: Sequence[ComponentRestore]) -> None:
+    """See that no other database is kept closed: its restore was killed before it renamed it."""
+    mine = {job.database for job in jobs}
+
+    def closed() -> list[str]:
+        return [name for name in closed_in(group) if name not in mine]
+
+    for name in closed():
+        note(f"{name} stays as it was before the restore of it that was killed: start that again")
+    ensure(
+        "no interrupted restore keeps another component database closed",
+        holds=lambda: not closed(),
+        by=lambda: openings(group, closed()),
     )
 
 

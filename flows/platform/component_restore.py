@@ -81,6 +81,7 @@ def component_restore(
             component_readers.end(group, jobs)
 
         with step("9", "Start the applications"):
+            restore.let_in(group, jobs)
             apps.start(shop.apps)
 
         with step("10", "Check the health"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -10,6 +10,7 @@ from runbook.actions import Action, Execute, Work
 from runbook.approval import ApprovalNeeded
 from runbook.components import statements
 from runbook.components.catalogue import DumpCatalogue
+from runbook.components.group import ServerGroup
 from runbook.components.places import Places
 from runbook.components.standing import standing
 from runbook.errors import RunbookError
@@ -57,16 +58,24 @@ def held_by(places: Places, run_id: str) -> list[tuple[DumpCatalogue, str, str]]
     ]
 
 
+def closed_in(group: ServerGroup) -> list[str]:
+    """Name the databases of a group that a restore has closed, and not put in place."""
+    found = standing(group.primary.node).values()
+    return [one.name for one in found if one.closed_by_us and one.name in group.settings.databases]
+
+
+def openings(group: ServerGroup, names: Sequence[str]) -> tuple[Action, ...]:
+    """Let applications into databases again."""
+    node = group.primary.node
+    lines = (node.statement(statements.opening(name), timeout=_SECONDS) for name in names)
+    return tuple(Execute(node.console, line) for line in lines)
+
+
 def give_up(places: Places, run_id: str) -> str:
     """Open every database of the group that a restore has closed; release what the run holds."""
-    node = places.group.primary.node
-    closed = [
-        one.name
-        for one in standing(node).values()
-        if one.closed_by_us and one.name in places.group.settings.databases
-    ]
-    for name in closed:
-        Execute(node.console, node.statement(statements.opening(name), timeout=_SECONDS)).perform()
+    closed = closed_in(places.group)
+    for action in openings(places.group, closed):
+        action.perform()
     held = held_by(places, run_id)
     for catalogue, database, stamp in held:
         catalogue.release(database, stamp, run_id)

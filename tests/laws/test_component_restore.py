@@ -276,6 +276,21 @@ def test_what_a_killed_run_has_closed_the_next_one_that_fails_opens(there: Resto
     assert there.scene.unfinished() == []
 
 
+def test_what_a_killed_restore_has_closed_is_open_when_another_one_starts_the_applications(
+    there: Restores,
+) -> None:
+    changed = there.rows()
+    assert there.run(at=Point("8", action=2)).ended == "killed"
+    assert not there.is_open()
+    other = there.restored(database="auditlog")
+    assert "component stays as it was before the restore of it that was killed" in other.told
+    assert there.is_open()
+    assert there.rows() == changed
+    assert there.restored(database="auditlog").changed == 0
+    assert loads(there.restored()) == []
+    assert there.text("component") == there.dumped["component"]
+
+
 def test_when_one_cannot_be_renamed_none_is_and_all_let_applications_in(there: Restores) -> None:
     there.scene.components = {"databases": ["component", "zabbix"]}
     before = {name: there.rows(name) for name in DATABASES}
