@@ -147,8 +147,8 @@ def _primary(job: Recovery, wanted: RecoverySettings, scenario: str) -> None:
         )
     if scenario == "new-site" and wanted.role_script:
         check(
-            f"{wanted.role_script} is on {node.host}",
-            lambda: node.host.holds("test", "-f", wanted.role_script, user=node.os_user),
+            f"{wanted.role_script} is on {node.console}, and {node.server_user} may read it",
+            lambda: node.console.holds("test", "-r", wanted.role_script, user=node.server_user),
             hint="Correct logical.recovery.role_script in the settings.",
         )
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from runbook import Need, ensure, note
-from runbook.actions import Action, Execute
-from runbook.hosts import Command
+from runbook.actions import Action, Work
+from runbook.errors import CommandFailed
+from runbook.logical.recovery import site_script
 from runbook.logical.recovery.databases import statement
 from runbook.logical.recovery.job import Recovery
+from runbook.logical.recovery.settings import RecoverySettings
 from runbook.logical.settings import LogicalBackups
 from runbook.replication.members import repmgr_of
 from runbook.run import current
-from runbook.tools import libpq
 from tasks import slots
 from tasks._task import task
 
@@ -32,14 +33,15 @@ def update_roles(job: Recovery, settings: LogicalBackups, *, scenario: str) -> N
     if not script:
         note("the settings name no role_script: nothing is run")
         return
-    argv = ("-X", "-v", "ON_ERROR_STOP=1", "-p", str(node.port), "-d", "postgres", "-f", script)
-    socket = ("-h", node.socket_directory) if node.socket_directory else ()
-    command = Command((node.program("psql"), *socket, *argv), user=node.server_user)
+    line = node.console.shown(site_script.line(node, script))
     ensure(
         f"roles and databases of {node} are those of {script}",
         holds=lambda: job.has("roles_updated"),
         needs=[_still_primary(job)],
-        by=[Execute(node.console, libpq.without_waiting(command)), job.noting("roles_updated")],
+        by=[
+            Work(node.console.name, line, lambda: _run_script(job, settings.recovery)),
+            job.noting("roles_updated"),
+        ],
     )
 
 
@@ -59,6 +61,18 @@ def audit_slots(job: Recovery) -> None:
     """Insist on a slot for every standby; a plan cannot ask while repmgr's database is aside."""
     if not current().planning:
         slots.audit(job.primary, job.lineup.members)
+
+
+def _run_script(job: Recovery, wanted: RecoverySettings) -> str:
+    try:
+        return site_script.run(job.primary, wanted.role_script, wanted.expected_errors)
+    except CommandFailed as error:
+        error.hint = (
+            "Name what does no harm in logical.recovery.expected_errors, or mend the script: it is "
+            'run once more. Or do what lacks by hand, and set logical.recovery.role_script to "". '
+            f"Then start again with backup={job}: it goes on from here."
+        )
+        raise
 
 
 def _cleaning(job: Recovery) -> tuple[Action, ...]:

@@ -213,6 +213,15 @@ def test_a_primary_that_is_replaced_during_the_load_is_noticed(damaged: Recovera
     assert facts(damaged.nodes[0]) == damaged.ledger
 
 
+_SCRIPT = """BEGIN;
+CREATE ROLE of_this_site LOGIN;
+CREATE ROLE teller LOGIN;
+COMMIT;
+CREATE DATABASE shop;
+{words} reader TO of_this_site;
+"""
+
+
 def test_a_new_site_that_has_nothing_of_it_gets_all_of_it_and_its_own_roles(
     damaged: Recoverable,
 ) -> None:
@@ -222,13 +231,24 @@ def test_a_new_site_that_has_nothing_of_it_gets_all_of_it_and_its_own_roles(
     first.psql("DROP DATABASE shop; DROP DATABASE ledger; DROP TABLE notes")
     first.psql("DROP ROLE teller; DROP ROLE reader")
     script = first.host.directory / "roles.sql"
-    script.write_text("CREATE ROLE of_this_site LOGIN;\n")
+    script.write_text(_SCRIPT.format(words="GRAND"))
     damaged.recovery["role_script"] = str(script)
     try:
+        failed = recover(damaged, scenario="new-site")
+        assert failed.ended == "CommandFailed", failed.said
+        assert 'syntax error at or near "GRAND"' in failed.said
+        assert 'role_script to ""' in failed.said
+        assert "already exists" not in failed.said
+        script.write_text(_SCRIPT.format(words="GRANT"))
+        killed = recover(damaged, scenario="new-site", at=Point("13", 2))
+        assert killed.ended == "killed", killed.said
         outcome = recover(damaged, scenario="new-site")
     finally:
         damaged.recovery.clear()
     assert outcome.completed, outcome.said
+    assert loads([failed, killed, outcome]) == 1
+    members = "SELECT pg_has_role('of_this_site', 'reader', 'member')"
+    assert first.psql(members) == "t"
     first.psql("DROP ROLE of_this_site")
     assert_recovered(damaged, aside=["postgres", "repmgr"])
 

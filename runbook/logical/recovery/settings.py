@@ -30,7 +30,7 @@ class RecoverySettings(BaseModel):
     role_script: str = Field(
         default="",
         description="SQL file on the primary that makes the site's own roles and databases; run "
-        "in a new site.",
+        "in a new site, and once more where a run was killed over it.",
     )
     startup_locks: str = Field(
         default="",
