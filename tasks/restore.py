@@ -204,10 +204,13 @@ def _not_otherwise(job: Restore, seen: Survey) -> None:
         "end; then restore once more with again=true.",
     )
     check(
-        "no interrupted run was restoring it once more",
-        lambda: not remains.begun_again(),
-        seen=lambda: f"the outage has begun for {job.incoming}; {job.live} is the restore before",
-        hint="Start with again=true, and the other options of that run, to bring it to its end.",
+        "no interrupted run was restoring over it",
+        lambda: not remains.begun_over(),
+        seen=lambda: (
+            f"the outage has begun for {job.targets.data.incoming(remains.begun_over())}; "
+            f"{job.live} is the restore before, or what is left of it"
+        ),
+        hint=_way_on(job, remains.begun_over()),
     )
     check(
         "no other backup is half in place",
@@ -223,6 +226,15 @@ def _not_otherwise(job: Restore, seen: Survey) -> None:
         seen=lambda: f"of what was set aside at {half}, some parts are back and some are not",
         hint=f"Start instance-restore-undo with stamp={half}, to bring it to its end; then restore "
         f"{job.backup.id}.",
+    )
+
+
+def _way_on(job: Restore, begun: str) -> str:
+    if begun in ("", job.backup.id):
+        return "Start with again=true, and the other options of that run, to bring it to its end."
+    return (
+        f"Start with backup={begun}, and the other options of that run, to bring it to its end; "
+        f"or with again=true, which restores {job.backup.id} anew."
     )
 
 

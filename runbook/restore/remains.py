@@ -22,16 +22,21 @@ class Remains:
     job: Restore
     others: tuple[Place, ...] = ()
 
-    def begun_again(self) -> bool:
-        """Tell whether a run with `again` has begun the outage, and this one does not go on.
+    def begun_over(self) -> str:
+        """Name the backup that an interrupted run began to put in this one's place; empty if none.
 
         The data directory may still bear the mark of the restore before, while a tablespace is
-        already swapped, or removed: it must not be taken for that restore.
+        already swapped, or removed: it must not be taken for that restore. Another backup that
+        stands whole has removed everything, or swapped nothing, or is half in place.
         """
-        job, mark = self.job, self.job.mark()
+        job, data, mark = self.job, self.job.targets.data, self.job.mark()
         if job.again or mark is None or mark.finished is None or not job.clock.started_by():
-            return False
-        return job.node.host.holds("test", "-d", job.incoming, user=job.node.os_user)
+            return ""
+        host, user = job.node.host, job.node.os_user
+        begun = kept(host, data, user)["incoming"]
+        if job.backup.id in begun:
+            return job.backup.id
+        return next((each for each in begun if not read_mark(host, data.incoming(each), user)), "")
 
     def half_swapped(self) -> str:
         """Name another backup that a run has put in some places and not in all; empty if none.

@@ -225,6 +225,27 @@ def needed(shop: Scene) -> int:
     return sum(file["Size"] for file in manifest["Files"]) + (64 << 20)
 
 
+def test_what_another_backup_has_half_removed_is_not_taken_for_the_restore_before(
+    shop: Scene,
+) -> None:
+    """Its tablespace is gone; the data directory still bears the mark of the first restore."""
+    first = shop.backup
+    assert shop.restore().completed
+    other = shop.back_up()
+    move_into(shop, shop.node.directory / "tmpfs")
+    ballast = fill(shop.live)
+    assert shop.restore(remove_old=True, at=Point("6", 3)).ended == "killed"
+    refused = shop.restore(backup=first)
+    assert refused.ended == "CheckFailed"
+    assert f"backup={other}" in refused.said
+    assert "again=true" in refused.said
+    assert refused.commands == []
+    ballast.unlink()
+    outcome = shop.restore(backup=first, again=True)
+    assert outcome.completed, outcome.said
+    assert contents.fingerprint(shop.node) == shop.fingerprint
+
+
 def test_a_damaged_backup_is_found_in_the_store_before_the_old_data_is_removed(
     shop: Scene,
 ) -> None:
