@@ -114,7 +114,7 @@ def fits(node: Node, backup: Backup, catalogue: Catalogue, wishes: Wishes) -> Re
 def make_ready(job: Restore) -> None:
     """Verify the backup before anything is stopped: beside the living data, or in the store."""
     if job.beside:
-        with job.making_ready.whole_or_gone():
+        with job.making_ready.whole_or_gone(outage=bool(job.clock.started_by())):
             ensure(
                 f"{job.backup.id} stands verified beside the living data",
                 holds=job.ready,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,7 +29,6 @@ class MakingReady:
 
     `fork`: the restored server begins a new timeline; `archiving`: it archives its WAL as before;
     `replicating`: standbys will follow it.
-    `fork`: the restored server begins a new timeline; `replicating`: standbys will follow it.
     `reserve`: what stays free for a server that lives beside it.
     """
 
@@ -78,13 +77,16 @@ class MakingReady:
         return Execute(self.node.host, command, shown=line)
 
     @contextmanager
-    def whole_or_gone(self) -> Iterator[None]:
-        """Leave no half of a backup behind when the block does not end well."""
+    def whole_or_gone(self, *, outage: bool) -> Iterator[None]:
+        """Leave no half of a backup behind when the block does not end well.
+
+        In an outage the names of the timelines stay: the old data may be removed already.
+        """
         try:
             yield
         except BaseException:
             if not current().planning:
-                self._take_back()
+                self._take_back(self._fresh if outage else self.taken_back)
             raise
 
     def is_marked(self) -> bool:
@@ -96,10 +98,10 @@ class MakingReady:
         """Tell whether a mark is of data that was prepared for the same way and places."""
         return (mark.way, mark.places) == (self.way, str(self.targets))
 
-    def _take_back(self) -> None:
+    def _take_back(self, action: Callable[[], Action]) -> None:
         try:
             if not self.is_marked():
-                self.taken_back().perform()
+                action().perform()
         except RunbookError as error:
             log.warning("%s could not be removed: %s", self.incoming, error.message)
 

@@ -27,23 +27,26 @@ _DECOMPRESSORS = {
 # where SSH begins, is closed to postgres.
 
 # A new directory, with the names of the timelines that this server has already had: PostgreSQL
-# takes the next free number, so that two restores of one backup never share a timeline.
+# takes the next free number, so that two restores of one backup never share a timeline. Where the
+# old data is removed already, what an earlier run has left unfinished alone holds them.
 # Arguments: live, incoming, "same" system or another, what else to remove.
 _FRESH = """set -eu
 cd /
 live=$1 incoming=$2 system=$3; shift 3
 new=$incoming.new
-rm -rf --one-file-system -- "$new" "$@"
+rm -rf --one-file-system -- "$new"
 mkdir -m 700 "$new" "$new/pg_wal"
 if [ "$system" = same ]; then
-  for from in "$live" "$incoming"; do
-    if [ -d "$from/pg_wal" ]; then
-      find "$from/pg_wal/" -mindepth 1 -maxdepth 1 -name '*.history' \
-        -exec cp -pn -t "$new/pg_wal" -- {} +
-    fi
+  for from in "$live" "$incoming" "$@"; do
+    for wal in "$from" "$from/pg_wal"; do
+      if [ -d "$wal" ]; then
+        find "$wal/" -mindepth 1 -maxdepth 1 -name '*.history' \
+          -exec cp -pn -t "$new/pg_wal" -- {} +
+      fi
+    done
   done
 fi
-rm -rf --one-file-system -- "$incoming"
+rm -rf --one-file-system -- "$incoming" "$@"
 mv -T "$new" "$incoming"
 """
 

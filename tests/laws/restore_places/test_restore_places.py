@@ -246,6 +246,26 @@ def test_what_another_backup_has_half_removed_is_not_taken_for_the_restore_befor
     assert contents.fingerprint(shop.node) == shop.fingerprint
 
 
+def test_the_names_of_timelines_outlive_a_removal_that_was_killed(shop: Scene) -> None:
+    """They lie with what was made ready alone, which a cancelled run and another backup remove."""
+    first = shop.backup
+    shop.back_up()
+    assert shop.restore(backup=first).completed
+    move_into(shop, shop.node.directory / "tmpfs")
+    ballast = fill(shop.live)
+    killed = Point("6", transfer=True)
+    wish = {"backup": first, "again": True}
+    assert shop.restore(**wish, remove_old=True, at=killed).ended == "killed"
+    ballast.unlink()
+    cancelled = Point("2", transfer=True, signal=signal.SIGINT)
+    assert shop.restore(**wish, at=cancelled).ended == "KeyboardInterrupt"
+    assert shop.stray() == []
+    outcome = shop.restore()
+    assert outcome.completed, outcome.said
+    assert_restored(shop)
+    assert shop.node.psql("CHECKPOINT; SELECT timeline_id FROM pg_control_checkpoint()") == "3"
+
+
 def test_a_damaged_backup_is_found_in_the_store_before_the_old_data_is_removed(
     shop: Scene,
 ) -> None:
