@@ -151,7 +151,12 @@ def prove(job: Clone) -> None:
 
 @task("close the rebuild of {job}")
 def close(job: Clone) -> None:
-    """Write down that the standby has proven itself."""
+    """Write down that the standby has proven itself; what a restore had begun there is over."""
+    ensure(
+        f"no restore that was begun on {job} waits for its end",
+        holds=lambda: not job.clock.started_by(),
+        by=[job.clock.forgotten()],
+    )
     ensure(f"the rebuild of {job} has come to its end", holds=job.closed, by=job.close)
 
 

@@ -64,6 +64,16 @@ def put_back(aside: Aside) -> None:
     )
 
 
+@task("close the undo on {aside.node}")
+def close(aside: Aside) -> None:
+    """See that no restore counts as begun there: what it had stopped is in service again."""
+    ensure(
+        f"no restore that was begun on {aside.node} waits for its end",
+        holds=lambda: not aside.clock.started_by(),
+        by=[aside.clock.forgotten()],
+    )
+
+
 @task("remove what was set aside at {aside.stamp}")
 def discard(aside: Aside) -> None:
     """Remove data that was set aside, for good."""

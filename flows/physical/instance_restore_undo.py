@@ -54,3 +54,4 @@ def instance_restore_undo(
 
     with step("8", "Validation"):
         health.applications(shop)
+        kept.close(old)

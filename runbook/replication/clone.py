@@ -10,6 +10,7 @@ from runbook.postgres import Node
 from runbook.replication.clone_places import CLONE, NOTHING, Source
 from runbook.replication.following import Following
 from runbook.restore.marks import RestoreMark, read_mark, write_mark
+from runbook.restore.outage import StopClock
 from runbook.restore.swap import swaps
 from runbook.restore.targets import Targets
 from runbook.run import current
@@ -62,6 +63,11 @@ class Clone:
     def incoming(self) -> str:
         """Name the directory that the clone is made ready in."""
         return self.places.data.incoming(CLONE)
+
+    @property
+    def clock(self) -> StopClock:
+        """Give the clock of a restore that was begun on the node before it was cloned."""
+        return StopClock(self.node.host, self.node.os_user, self.places.data.stopped)
 
     def mark(self) -> RestoreMark | None:
         """Read the mark of the data directory, where it is that of this clone."""

@@ -8,6 +8,7 @@ from runbook.actions import Action, Execute
 from runbook.errors import CheckFailed
 from runbook.hosts import Command
 from runbook.postgres import Node
+from runbook.restore.outage import StopClock
 from runbook.restore.place import Place, kept, look, tablespace_place, whole_place
 from runbook.restore.swap import remove, shown, swap
 
@@ -38,6 +39,11 @@ class Aside:
         """Name where the data of a place is kept."""
         named = {"aside": place.aside, "undone": place.undone, "diverged": place.diverged}
         return named[self.kind](self.stamp)
+
+    @property
+    def clock(self) -> StopClock:
+        """Give the clock of the restore that has set it aside, or of one that was begun since."""
+        return StopClock(self.node.host, self.node.os_user, self.data.stopped)
 
     def size(self) -> int:
         """Measure the bytes on disk."""

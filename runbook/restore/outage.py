@@ -36,7 +36,14 @@ class StopClock:
 
     def clear(self) -> None:
         """Remove the file."""
-        self.host.run(Command(("rm", "-f", "--", self.path), user=self.user))
+        self.host.run(self._removal())
+
+    def forgotten(self) -> Action:
+        """Remove the file, where what was begun then is not gone on with."""
+        return Execute(self.host, self._removal())
+
+    def _removal(self) -> Command:
+        return Command(("rm", "-f", "--", self.path), user=self.user)
 
     def _read(self) -> list[str]:
         return self.host.read("sh", "-c", _READ, "read", self.path, user=self.user).split()

@@ -47,6 +47,7 @@ def assert_restored(
         assert judge.timeline(node) == timeline
         assert [path.name for path in judge.servers(node)] == ["main"]
         assert leftovers(node) == []
+        assert not (node.directory / "main.stopped").exists(), node.name
     ids = {node.name: scene.nodes.index(node) + 1 for node in scene.nodes}
     assert set(judge.streaming(primary, scene.nodes)) == {node.name for node in standbys}
     wanted = {f"repmgr_slot_{ids[node.name]}": True for node in standbys}
@@ -57,7 +58,6 @@ def assert_restored(
     assert GHOST not in shown
     complains = scene.cluster.repmgr(primary, "cluster", "show", check=False).returncode
     assert (complains == 0) == (len(standbys) + 1 == len(scene.nodes))
-    assert not (primary.directory / "main.stopped").exists()
 
 
 def assert_in_service(scene: Scene, primary: PostgresNode) -> None:

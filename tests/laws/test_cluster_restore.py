@@ -139,6 +139,16 @@ def test_with_all_down_and_one_host_lost_the_named_node_becomes_the_primary(
     assert_restored(damaged, new, other, lost)
 
 
+def test_begun_on_one_node_it_ends_on_another_and_counts_as_begun_nowhere(damaged: Scene) -> None:
+    first, new, other = damaged.nodes
+    assert restore(damaged, at=Point("6")).ended == "killed"
+    assert (first.directory / "main.stopped").exists()
+    outcome = restore(damaged, primary=new.name)
+    assert outcome.completed, outcome.said
+    assert_restored(damaged, new, first, other)
+    assert restore(damaged).changed == 0
+
+
 def test_on_the_old_timeline_a_revived_stale_standby_is_cloned_all_the_same(
     damaged: Scene,
 ) -> None:

@@ -188,6 +188,17 @@ def test_a_killed_undo_finishes(damaged: Scene, point: Point) -> None:
     assert damaged.run("instance-restore-undo").changed == 0
 
 
+def test_an_undo_ends_the_outage_that_a_restore_has_begun(damaged: Scene) -> None:
+    before = shop.fingerprint(damaged.node)
+    assert damaged.restore(at=Point("7")).ended == "killed"
+    assert (damaged.live.parent / "main.stopped").exists()
+    undone = damaged.run("instance-restore-undo")
+    assert undone.completed, undone.said
+    assert shop.fingerprint(damaged.node) == before
+    assert not (damaged.live.parent / "main.stopped").exists()
+    assert damaged.run("instance-restore-undo").changed == 0
+
+
 def test_neither_restores_nor_undoes_over_a_swap_that_is_half_done(damaged: Scene) -> None:
     """An undo, then a restore, is killed between the tablespace and the data directory."""
     before = shop.fingerprint(damaged.node)
