@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from runbook import check, fact, note
 from runbook.cluster import Cluster
+from runbook.errors import Interrupted, RunbookError
 from runbook.postgres import Node
 from runbook.replication.evidence import Evidence, gathered
 from runbook.replication.handover import Handover, Mode
@@ -13,6 +15,7 @@ from runbook.replication.loss import Loss
 from runbook.replication.observing import observed
 from runbook.replication.readiness import Readiness, synchronous_shortfall
 from runbook.replication.survey import Survey, survey
+from runbook.replication.way_back import told_to, way_back
 from runbook.units import readable_bytes
 from tasks import metadata
 from tasks._task import task
@@ -38,6 +41,18 @@ def choose(cluster: Cluster, to: str, mode: Mode, *, accept_behind: bool) -> Han
     return job
 
 
+@contextmanager
+def way_back_told(cluster: Cluster) -> Iterator[None]:
+    """Tell in an error how the old primary comes back, where a run of before has stopped it."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except RunbookError as error:
+        told_to(cluster, error)
+        raise
+
+
 @task("say what remains to be done")
 def conclude(job: Handover) -> None:
     """Tell what the promotion leaves to others."""
@@ -56,6 +71,9 @@ def _tell(job: Handover) -> None:
         note(f"To promote another node, name it: to=... ({job.new} is the primary now).")
         return
     fact("promotion", f"{job.old} hands over to {job.new} ({job.mode})")
+    if job.begun and job.old is not None:
+        fact("NOBODY CAN WRITE", f"{job.old} is stopped already, by a run of before or by hand")
+        fact("way back instead", way_back(job.cluster, job.old))
     for seen in job.survey.seen:
         if seen.state is not None:
             role = "standby" if seen.state.in_recovery else "primary"

@@ -10,14 +10,7 @@ from runbook import Need, check, ensure, note
 from runbook.actions import Execute
 from runbook.approval import ApprovalNeeded, Waiting
 from runbook.apps import App
-from runbook.errors import (
-    CheckFailed,
-    CommandFailed,
-    HostUnreachable,
-    Refused,
-    RunbookError,
-    Unreachable,
-)
+from runbook.errors import CheckFailed, Refused, RunbookError
 from runbook.hosts import Command
 from runbook.postgres import Node
 from runbook.replication.ending import has_replayed, has_replayed_what_it_has, stopped_state
@@ -25,6 +18,7 @@ from runbook.replication.handover import Handover
 from runbook.replication.members import repmgr_of, repmgr_program
 from runbook.replication.server import look
 from runbook.replication.survey import survey
+from runbook.replication.way_back import is_still_a_standby
 from runbook.run import current
 from runbook.tools import repmgr
 from runbook.watch import log
@@ -151,22 +145,12 @@ def _give_up(job: Handover, old: Node, stopped: Sequence[App], why: BaseExceptio
 
 def _return(job: Handover, old: Node, stopped: Sequence[App]) -> None:
     note(f"The handover is given up: {old} and the applications go on.")
-    if not _is_still_a_standby(job.new):
+    if not is_still_a_standby(job.new):
         raise CheckFailed(f"{job.new} is no standby any more: {old} must stay out of service")
     service.start(old)
     for app in stopped:
         ensure(f"{app} runs", holds=partial(_runs, app), by=app.recreating, within=120)
     repmgrd.unpause(job.living)
-
-
-def _is_still_a_standby(node: Node) -> bool:
-    """Ask the server; where it has died, its control file: a promotion would be written there."""
-    try:
-        return look(node).in_recovery
-    except HostUnreachable:
-        raise
-    except (Unreachable, CommandFailed):
-        return node.controldata().state in ("in archive recovery", "shut down in recovery")
 
 
 def _runs(app: App) -> bool:

@@ -51,14 +51,15 @@ def promotion(
     """
     shop = load_cluster(cluster)
 
-    with step("1", "Choose the node to promote and check that it can take over"):
-        apps = repoint.chosen(shop.apps, skip)
-        job = handover.choose(shop, to, mode, accept_behind=accept_behind)
-        fencing.possible(job, old_primary_is_off)
-        repoint.possible(apps, job.address, job.port)
+    with handover.way_back_told(shop):
+        with step("1", "Choose the node to promote and check that it can take over"):
+            apps = repoint.chosen(shop.apps, skip)
+            job = handover.choose(shop, to, mode, accept_behind=accept_behind)
+            fencing.possible(job, old_primary_is_off)
+            repoint.possible(apps, job.address, job.port)
 
-    with step("2", "Ask for the go-ahead"):
-        approve(job.question)
+        with step("2", "Ask for the go-ahead"):
+            approve(job.question)
 
     with primary.way_back(job, apps):
         with step("3", "Pause repmgrd on every node"):

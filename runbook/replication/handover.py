@@ -44,6 +44,11 @@ class Handover:
         if self.promoted:
             return f"The promotion of {self.new} is brought to its end."
         lost = "nothing is lost" if self.mode == "planned" else "what MAY BE LOST stands above"
+        if self.begun:
+            return (
+                f"{self.old} IS STOPPED ALREADY and nobody can write: shall {self.new} be promoted "
+                "in its place? Nothing is lost; the way back stands above."
+            )
         return f"{self.old} hands over to {self.new} ({self.mode}): writes stop meanwhile; {lost}."
 
     def was_promoted(self) -> bool:

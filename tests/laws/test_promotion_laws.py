@@ -110,6 +110,28 @@ def test_killed_again_and_again_it_finishes(healthy: Scene, points: list[Point])
     assert promotions <= 2
 
 
+def test_once_the_old_primary_is_stopped_every_end_tells_the_way_back(healthy: Scene) -> None:
+    old, new, _ = healthy.nodes
+    assert healthy.run("promotion", to="pb", at=Point("5")).ended == "killed"
+    refused = healthy.run("promotion", to="pb", answer="refuse")
+    assert refused.ended == "RefusedByPerson"
+    assert "pa IS STOPPED ALREADY" in str(refused.record)
+    assert refused.plan is not None
+    facts = {fact.name: fact.value for fact in refused.plan.facts}
+    assert "pa is stopped already" in facts["NOBODY CAN WRITE"]
+    assert facts["way back instead"].startswith(f"on {old.host.name}: ")
+    assert "pg_ctl start" in facts["way back instead"]
+    trouble.kill(new)
+    dead = healthy.run("promotion", to="pb")
+    assert dead.ended == "Unreachable"
+    assert "NOBODY CAN WRITE NOW: pa was stopped" in dead.said
+    assert dead.said.count("pg_ctl start") == 1
+    assert "ONLY IF" not in dead.said
+    old.start()
+    healthy.apps[0].start()
+    assert_in_service(healthy, old)
+
+
 def test_cancelled_it_leaves_no_process_and_goes_on_later(healthy: Scene) -> None:
     cancelled(healthy, CANCELLED)
     assert healthy.run("promotion", to="pb").completed
