@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from runbook import Need, ensure, together
+from runbook import Need, check, ensure, together
 from runbook.actions import Execute
 from runbook.postgres import Node
+from runbook.replication import limits
 from runbook.replication.clone import Clone
 from runbook.replication.clone_places import known_source, targets
 from runbook.replication.cloning import Cloning
@@ -84,10 +85,29 @@ def name_primary(job: Following) -> None:
     )
 
 
+def comes_up(job: Clone) -> None:
+    """Insist that the clone will replay: with its own files, which are put over the primary's."""
+    small = limits.of_a_clone(job.node, job.primary, job.own_files or job.live, job.saved)
+    not_smaller(job.node, job.primary, small)
+
+
+def not_smaller(node: Node, primary: Node, small: limits.TooSmall) -> None:
+    """Insist that a standby will not be configured smaller than its primary."""
+    check(
+        f"{node} will not be configured smaller than {primary}",
+        lambda: not small.names,
+        seen=lambda: f"{', '.join(small.names)}, as {small.file} says",
+        hint=f"Raise it in {small.file} on {node.host}, which {node} keeps, and start the runbook "
+        "again: a standby whose primary has more does not come up.",
+    )
+
+
 @task("clone {job} from its primary")
 def clone(job: Clone) -> None:
     """Clone beside the old data, and let pg_verifybackup judge it."""
     cloning = Cloning(job)
+    if not current().planning and not job.ready():
+        comes_up(job)
     if not current().planning and not job.ready():
         ensure(
             f"nobody uses the slot of {job} any more",

@@ -10,6 +10,7 @@ from runbook import check, fact, note
 from runbook.cluster import Cluster
 from runbook.errors import CheckFailed, Refused
 from runbook.postgres import Node
+from runbook.replication import limits
 from runbook.replication.clone import Clone
 from runbook.replication.divergence import Divergence, divergence
 from runbook.replication.following import following
@@ -190,6 +191,7 @@ def _can_go(job: Return) -> None:
     if job.way is Way.CLONE:
         lost_standby.can_be_cloned(job.clone, made_ready=job.clone.ready())
         return
+    clones.not_smaller(job.node, job.primary, limits.of_a_return(job.node, job.primary))
     following = job.clone.following
     check(
         f"repmgr on {job.primary} knows {job.node}",

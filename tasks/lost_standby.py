@@ -78,6 +78,7 @@ def can_be_cloned(job: Clone, *, made_ready: bool = False) -> None:
     _same_place(job)
     _tablespaces(job)
     _own_configuration(job)
+    clones.comes_up(job)
     if made_ready:
         return
     _room(job)

@@ -69,6 +69,11 @@ class Clone:
         """Give the clock of a restore that was begun on the node before it was cloned."""
         return StopClock(self.node.host, self.node.os_user, self.places.data.stopped)
 
+    @property
+    def saved(self) -> str:
+        """Name the directory that the standby's own files are saved in, where its data must go."""
+        return self.places.data.incoming("own")
+
     def mark(self) -> RestoreMark | None:
         """Read the mark of the data directory, where it is that of this clone."""
         return self._own(read_mark(self.node.host, self.live, self.node.os_user))

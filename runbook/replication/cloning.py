@@ -130,12 +130,8 @@ class Cloning:
     def _configuration(self) -> str:
         return f"{self.clone.incoming}.repmgr.conf"
 
-    @property
-    def _saved(self) -> str:
-        return self.clone.places.data.incoming("own")
-
     def _cleared(self) -> Action:
-        node, saved = self.clone.node, self._saved
+        node, saved = self.clone.node, self.clone.saved
         there = {
             place.incoming(made)
             for place in self.clone.places.places()
@@ -147,9 +143,9 @@ class Cloning:
     def _old_removed(self) -> tuple[Action, ...]:
         """Remove the old data for good; the standby's own files are saved first."""
         node, live = self.clone.node, self.clone.live
-        argv = ("sh", "-c", _SAVE, "save", self._saved, live, *OWN_FILES)
+        argv = ("sh", "-c", _SAVE, "save", self.clone.saved, live, *OWN_FILES)
         save = Command(argv, user=node.os_user)
-        line = f"cp {live}/{{{','.join(OWN_FILES)}}} {self._saved}/"
+        line = f"cp {live}/{{{','.join(OWN_FILES)}}} {self.clone.saved}/"
         places = self.clone.places.places()
         return (
             Execute(node.host, save, shown=line),
@@ -215,14 +211,16 @@ class Cloning:
         job, node, places = self.clone, self.clone.node, self.clone.places
         user, incoming = node.os_user, job.incoming
         own = job.own_files or places.data.live
-        argv = ("sh", "-c", _OWN, "own", incoming, self._saved, own, *OWN_FILES)
+        argv = ("sh", "-c", _OWN, "own", incoming, self.clone.saved, own, *OWN_FILES)
         node.host.run(Command(argv, user=user))
         for oid, place in places.tablespaces.items():
             link = (place.live, f"{incoming}/pg_tblspc/{oid}")
             node.host.run(Command(("sh", "-c", _LINK, "link", *link), user=user))
         if places.wal is not None:
             node.host.run(staging.link_wal(node, incoming, places.wal, CLONE))
-        node.host.run(Command(("rm", "-rf", "--", self._configuration, self._saved), user=user))
+        node.host.run(
+            Command(("rm", "-rf", "--", self._configuration, self.clone.saved), user=user)
+        )
         node.host.run(Command(("sync", "-f", *places.incoming(CLONE)), user=user))
         now = datetime.now(UTC)
         mark = RestoreMark(backup=job.made_of, run_id=current().id, verified=now, stamp=new_stamp())

@@ -6,12 +6,13 @@ psql statements need no entry: they are judged by the servers' logs.
 
 from __future__ import annotations
 
-from runbook.replication import clone_places
+from runbook.replication import clone_places, limits
 from runbook.tools import pg_waldump
 from tests.laws import restore_scene
 
 REPLICATION = (
     *restore_scene.READING,
     clone_places._USED,
+    limits._WOULD_BE,
     pg_waldump._COMMITS,
 )

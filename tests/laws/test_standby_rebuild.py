@@ -12,6 +12,7 @@ import pytest
 
 from tests.lab import processes, split, trouble
 from tests.lab.loopback import LoopbackLab
+from tests.lab.postgres import PostgresNode
 from tests.lab.repmgr import configuration
 from tests.laws import replication_scene
 from tests.laws.outcome import Outcome, Point
@@ -242,6 +243,29 @@ def assert_refused(outcome: Outcome, kind: str, *said: str) -> None:
     assert outcome.commands == []
     for text in said:
         assert text in outcome.said
+
+
+def test_own_files_that_say_less_than_the_primary_are_refused_before_the_clone(
+    healthy: Scene,
+) -> None:
+    first, lost = healthy.node("ra"), healthy.node("rb")
+    lost.stop()
+    first.psql("ALTER SYSTEM SET max_connections = 250")
+    first.stop()
+    first.start()
+    assert rebuild(healthy, dry_run=True).completed  # postgresql.auto.conf comes with the clone
+    first.psql("ALTER SYSTEM RESET max_connections")
+    configured(first, "max_connections = 250")
+    assert_refused(rebuild(healthy), "CheckFailed", "max_connections 100 < 250", "postgresql.conf")
+    configured(lost, "max_connections = 300")
+    done = rebuild(healthy)
+    assert done.completed, done.said
+    assert lost.psql("SHOW max_connections") == "300"
+
+
+def configured(node: PostgresNode, line: str) -> None:
+    with (node.data_directory / "postgresql.conf").open("a") as file:
+        file.write(f"{line}\n")
 
 
 def test_a_second_primary_is_told_and_what_only_it_held_is_kept(healthy: Scene) -> None:
