@@ -182,7 +182,9 @@ class Driver:
         with self._locked(order):
             for action in actions:
                 trail.write("taken back", where=action.where, command=str(action))
-                action.perform()
+                said = action.perform().said
+                if said:
+                    trail.write("taken back", where=action.where, said=said)
 
     def _locked(self, order: Order) -> AbstractContextManager[None]:
         if not order.cluster or not order.alone:

@@ -121,7 +121,7 @@ def make_ready(job: Restore) -> None:
                 by=job.making_ready.actions,
             )
         if not job.in_place() and not job.clock.started_by():
-            current().if_refused.append(job.making_ready.taken_back())
+            current().if_refused.append(job.given_back())
         return
     catalogue = job.making_ready.catalogue
     line = f"read every byte of {job.backup.id} against its manifest"

@@ -76,6 +76,20 @@ class Restore:
         """Tell whether the restored data is in place, or verified beside the living one."""
         return self.in_place() or (self.making_ready.is_marked() and self._is_complete())
 
+    def given_back(self) -> Action:
+        """Remove what was made ready, unless the outage has begun with it when it comes to that.
+
+        People may think for a day; another run may have used it meanwhile, and have died half way.
+        """
+        remove = self.making_ready.taken_back()
+
+        def give_back() -> str:
+            if self.in_place() or self.clock.started_by():
+                return f"left as it is: run {self.clock.started_by()} has begun the outage with it"
+            return remove.perform().said
+
+        return Work(remove.where, str(remove), give_back)
+
     def begun_otherwise(self) -> str:
         """Tell how a run that has begun the outage meant this restore, where it meant another."""
         if not self.clock.started_by():

@@ -22,7 +22,7 @@ from runbook.errors import RunbookError
 from runbook.plan import Plan
 from runbook.run import Parameter
 from runbook.watch import Progress
-from tests.laws.outcome import Outcome, Point
+from tests.laws.outcome import ASKED, Outcome, Point
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def _conducted(order: Order) -> Outcome:
     try:
         result = PROCEDURES[order.procedure].conduct(
             order.parameters,
-            gate=_Door(order.answer),
+            gate=_Door(order.answer, halts=order.at == ASKED),
             watcher=watcher,
             run_id=order.run_id,
             requested_by="a law",
@@ -102,8 +102,11 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 @dataclass(frozen=True)
 class _Door:
     decision: Literal["approve", "refuse"]
+    halts: bool
 
     def ask(self, plan: Plan, question: str) -> Answer:
+        if self.halts:
+            os.kill(os.getpid(), signal.SIGSTOP)
         return Answer(
             decision=self.decision,
             approver="alice",

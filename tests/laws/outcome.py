@@ -33,6 +33,10 @@ class Point:
         return f"{name} after step {self.step}"
 
 
+ASKED = Point("asked", signal=signal.SIGSTOP)
+"""The run halts while people are asked, and holds nothing."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a run ended: "completed", "killed", or the class of its error with its whole text."""

@@ -12,7 +12,7 @@ import pytest
 from tests.lab import shop
 from tests.lab.loopback import LoopbackLab
 from tests.laws import restore_scene
-from tests.laws.outcome import Point
+from tests.laws.outcome import ASKED, Point
 from tests.laws.restore_scene import Scene, assert_restored, servers_on
 
 pytestmark = pytest.mark.lab
@@ -146,6 +146,23 @@ def test_a_refusal_leaves_everything_as_it_was(damaged: Scene) -> None:
     assert shop.fingerprint(damaged.node) == before
     assert damaged.leftovers() == []
     assert sorted(path.name for path in damaged.node.directory.iterdir()) == beside
+
+
+def test_a_refusal_leaves_what_another_run_has_half_put_in_place(damaged: Scene) -> None:
+    wanted = {"cluster": damaged.name, "backup": damaged.backup}
+    thinking = damaged.runner.start("instance-restore", at=ASKED, answer="refuse", **wanted)
+    thinking.halted()
+    assert damaged.restore(at=Point("6", 2)).ended == "killed"
+    half = damaged.leftovers()
+    assert half
+    thinking.send(signal.SIGCONT)
+    outcome = thinking.outcome()
+    assert outcome.ended == "RefusedByPerson", outcome.said
+    assert damaged.leftovers() == half
+    assert "has begun the outage with it" in str(outcome.record[-2])
+    again = damaged.restore()
+    assert again.completed, again.said
+    assert_restored(damaged)
 
 
 def test_undo_puts_the_old_data_back_and_discard_removes_the_rest(damaged: Scene) -> None:
