@@ -47,24 +47,25 @@ def wait(wanted: BackupOrder) -> None:
 def judge(wanted: BackupOrder) -> None:
     """Insist that its size can be right, and put it on record."""
     smallest = wanted.api.settings.smallest
-    text = f"its size is at least {smallest:.0%} of that of the backup before it"
+    text = f"its size is at least {smallest:.0%} of the largest of the seven before it"
     if current().planning:
         listed(text)
         return
-    made, before = wanted.seen(), wanted.before()
+    made, measure = wanted.seen(), wanted.measure()
     on_record(made, "taken")
     wanted.forget()
-    trouble = too_small(made, before, smallest)
+    trouble = too_small(made, measure, smallest)
     check(
         text,
         lambda: not trouble,
         seen=lambda: trouble,
-        hint="Was data removed? Then start again, or set manager.smallest. Else see the agent's "
-        "log: part of the backup may be missing.",
+        hint="See the agent's log: part of the backup may be missing. Was data removed? Then set "
+        "manager.smallest lower until seven backups have the new size.",
     )
     if not made.is_downloadable:
         note("the manager says that it cannot be downloaded; it can be restored by the manager")
-    note(f"{made}; {readable_bytes(before.size or 0) if before else 'none'} before it")
+    largest = readable_bytes(measure.size or 0) if measure else "none"
+    note(f"{made}; the largest of the seven before it: {largest}")
 
 
 def describe(instance: ManagedInstance) -> None:

@@ -15,6 +15,8 @@ from runbook.manager.web import Unclear
 from runbook.run import current
 from runbook.units import readable_bytes, readable_seconds
 
+_MEASURED = 7
+
 
 @dataclass
 class BackupOrder:
@@ -52,19 +54,25 @@ class BackupOrder:
         """Give the backup as the manager lists it now."""
         return self._among(self.api.instance())
 
-    def before(self) -> ManagedBackup | None:
-        """Give the backup that was done last before this one, with its size."""
+    def measure(self) -> ManagedBackup | None:
+        """Give the largest of the backups that were done last before this one, with its size.
+
+        The last one alone may be the one that shrank: then only its own night would be told.
+        """
+        return max(self._before(), key=lambda one: one.size or 0, default=None)
+
+    def forget(self) -> None:
+        """Remove the mark: the next run orders a backup of its own."""
+        BackupMark.remove(self.cluster.name)
+
+    def _before(self) -> tuple[ManagedBackup, ...]:
         own = self.seen()
         older = [
             one
             for one in self.api.instance().in_order
             if one.began < own.began and one.status in ("done", "deleted") and one.size
         ]
-        return older[-1] if older else None
-
-    def forget(self) -> None:
-        """Remove the mark: the next run orders a backup of its own."""
-        BackupMark.remove(self.cluster.name)
+        return tuple(older[-_MEASURED:])
 
     def _found(self, instance: ManagedInstance) -> ManagedBackup | None:
         mark = BackupMark.read(self.cluster.name)
@@ -130,8 +138,8 @@ class BackupOrder:
             self._pause()
 
     def _expected(self) -> int:
-        before = self.before()
-        return (before.size or 0) if before else 0
+        before = self._before()
+        return (before[-1].size or 0) if before else 0
 
     def _insist_on_life(self, backup: ManagedBackup) -> None:
         if backup.is_under_way:
@@ -154,16 +162,16 @@ def backup_order(cluster: Cluster, run_id: str) -> BackupOrder:
     return BackupOrder(cluster, manager_of(cluster), run_id)
 
 
-def too_small(backup: ManagedBackup, before: ManagedBackup | None, smallest: float) -> str:
+def too_small(backup: ManagedBackup, measure: ManagedBackup | None, smallest: float) -> str:
     """Tell why the size of a backup cannot be right; nothing where it can."""
     if not backup.size:
         return f"{backup.backup_id} has no byte"
-    if before is None or not before.size or backup.size >= smallest * before.size:
+    if measure is None or not measure.size or backup.size >= smallest * measure.size:
         return ""
     return (
         f"{backup.backup_id} has {readable_bytes(backup.size)}, "
-        f"{backup.size / before.size:.0%} of the {readable_bytes(before.size)} of "
-        f"{before.backup_id}"
+        f"{backup.size / measure.size:.0%} of the {readable_bytes(measure.size)} of "
+        f"{measure.backup_id}"
     )
 
 

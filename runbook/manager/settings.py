@@ -35,7 +35,10 @@ class BackupManager(BaseModel):
         default=timedelta(hours=4), description="How long a restore may take, outage included."
     )
     smallest: float = Field(
-        default=0.5, ge=0, le=1, description="Share of the size before that a backup must reach."
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Share of the largest of the seven before that it must reach.",
     )
     log: str = Field(
         default="/var/vcap/sys/log/backup-agent/production.log",

@@ -166,6 +166,19 @@ def test_a_size_that_cannot_be_right_is_told(scene: Scene, size: int, said: str)
     assert said in outcome.said
 
 
+def test_a_size_that_cannot_be_right_is_told_every_night_until_somebody_has_said_so(
+    scene: Scene,
+) -> None:
+    scene.manager.sizes = [20 << 20, 20 << 20, 20 << 20]
+    for _ in range(2):
+        outcome = back_up(scene)
+        assert outcome.ended == "CheckFailed"
+        assert "47%" in outcome.said
+        assert scene.manager.backups[0].backup_id in outcome.said
+    scene.settings = {"smallest": 0.4}
+    assert back_up(scene).completed
+
+
 def test_one_that_does_not_end_is_told_and_waited_for_by_the_next_run(scene: Scene) -> None:
     scene.manager.seconds, scene.settings = LONG, {"backup_within": "PT1S"}
     late = back_up(scene)
