@@ -21,6 +21,7 @@ from runbook.stores import NodeFolderStore
 from runbook.units import readable_bytes, readable_seconds
 from tasks._task import task
 from tasks.locate import database_bytes
+from tasks.shrinking import MEASURED, tell_shrunken
 
 _MARGIN = 1.2
 _SKEW_SECONDS = 30
@@ -155,6 +156,8 @@ def create(
     taken = None if run.planning else catalogue.of_run(run.id)
     if taken is not None:
         on_record(run, taken, "taken")
+        before = [(each.id, each.data_size) for each in catalogue.before(taken, MEASURED)]
+        tell_shrunken(taken.id, taken.data_size, before)
 
 
 def _is_gone(catalogue: Catalogue, backup_id: str) -> bool:

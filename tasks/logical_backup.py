@@ -26,6 +26,7 @@ from runbook.stores import AzureStore
 from runbook.units import readable_bytes
 from tasks._task import task
 from tasks.locate import database_bytes
+from tasks.shrinking import MEASURED, tell_shrunken
 
 _MARGIN = 1.2
 _SKEW = timedelta(seconds=30)
@@ -128,7 +129,19 @@ def create(node: Node, cluster: Cluster, store: StoreSettings, catalogue: DumpCa
     taken = None if run.planning else catalogue.of_run(run.id)
     if taken is not None:
         on_record(run, taken, "taken")
+        _tell_shrunken(taken, catalogue)
         _insist_on_loadable(taken)
+
+
+def _tell_shrunken(taken: LogicalMetadata, catalogue: DumpCatalogue) -> None:
+    names = [dump for dump in catalogue.dumps() if str(dump.name) < taken.id]
+    records = [record for dump in names[-MEASURED:] if (record := _readable(dump)) is not None]
+    before = [
+        (each.id, each.dump_size)
+        for each in records
+        if each.system_identifier == taken.system_identifier
+    ]
+    tell_shrunken(taken.id, taken.dump_size, before)
 
 
 def _insist_on_loadable(taken: LogicalMetadata) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -130,6 +131,19 @@ class Catalogue:
         """Give the backup that a run made, if it has."""
         records = (record for record in self.readable() if isinstance(record, Backup))
         return next((backup for backup in records if backup.run_id == run_id), None)
+
+    def before(self, backup: Backup, most: int) -> tuple[Backup, ...]:
+        """List the last sound backups of the same database system before one, oldest first."""
+        older = [
+            found.id
+            for found in self.found()
+            if found.complete and not found.damaged and found.id < backup.id
+        ]
+        records = []
+        for backup_id in older[-most:]:
+            with suppress(Damaged):
+                records.append(self.get(backup_id))
+        return tuple(each for each in records if each.system_identifier == backup.system_identifier)
 
     def begin(self, backup_id: str, run_id: str) -> None:
         """Mark a backup as begun by a run of ours, before any of it is there."""

@@ -94,6 +94,18 @@ def test_every_compression_of_the_settings_makes_a_backup_that_restores(
         assert backup_scene.fingerprint(restored) == expected
 
 
+def test_a_backup_that_has_shrunk_is_told_every_night_and_fails_none(scene: Scene) -> None:
+    rows = "SELECT repeat(md5(n::text), 30) AS filler FROM generate_series(1, 100000) n"
+    scene.first.psql(f"CREATE TABLE bulk AS {rows}")
+    large = scene.back_up()
+    scene.first.psql("DROP TABLE bulk; CHECKPOINT")
+    for _ in range(2):
+        outcome = scene.run()
+        assert outcome.completed, outcome.said
+        assert "WARNING: " in outcome.told
+        assert f"of {large}. Was data removed?" in outcome.told
+
+
 def test_the_same_run_again_makes_no_second_backup(scene: Scene) -> None:
     made = scene.back_up()
     again = scene.run(run_id=scene.record(made)["run_id"])

@@ -90,6 +90,18 @@ def test_the_record_tells_everything_and_no_secret(scene: Scene) -> None:
     assert verified.changed == 0
 
 
+def test_a_backup_that_has_shrunk_is_told_every_night_and_fails_none(scene: Scene) -> None:
+    rows = "SELECT repeat(md5(n::text), 30) AS filler FROM generate_series(1, 20000) n"
+    scene.node.psql(f"CREATE TABLE bulk AS {rows}")
+    large = scene.back_up()
+    scene.node.psql("DROP TABLE bulk; CHECKPOINT")
+    for _ in range(2):
+        outcome = scene.run()
+        assert outcome.completed, outcome.said
+        assert "WARNING: " in outcome.told
+        assert f"of {large}. Was data removed?" in outcome.told
+
+
 def test_the_same_run_again_makes_no_second_backup_and_another_one_does(scene: Scene) -> None:
     made = scene.back_up()
     again = scene.run(run_id=scene.record(made)["run_id"])
