@@ -7,12 +7,12 @@ from runbook.cluster import Cluster
 from runbook.errors import CheckFailed
 from runbook.replication.survey import survey
 from runbook.restore.place import look, whole_place
-from runbook.standby import login, proof, requirements, secret, synchronous
+from runbook.standby import login, proof, requirements, secret
 from runbook.standby import target as targets
 from runbook.standby.copying import Copying
 from runbook.standby.role import role
 from runbook.standby.setup import StandbySetup
-from tasks import standby_data
+from tasks import standby_commits, standby_data
 from tasks._task import task
 
 _OWN_LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -39,8 +39,8 @@ def choose(cluster: Cluster, name: str) -> StandbySetup:
 @task("check that {setup.standby} can follow {setup.primary}")
 def fits(setup: StandbySetup, *, replace: bool, synchronous_mode: bool) -> None:
     """Insist on everything that can be known before the first change."""
-    _tell(setup, synchronous_mode)
-    _synchronous(setup, synchronous_mode)
+    _tell(setup)
+    standby_commits.fit(setup, wanted=synchronous_mode)
     if setup.in_place():
         note(f"{setup.live} is a copy of {setup.primary} already, and its slot has kept its WAL")
         return
@@ -57,7 +57,7 @@ def fits(setup: StandbySetup, *, replace: bool, synchronous_mode: bool) -> None:
     _settings(setup)
 
 
-def _tell(setup: StandbySetup, synchronous_mode: bool) -> None:
+def _tell(setup: StandbySetup) -> None:
     primary, standby = setup.primary, setup.standby
     fact("primary", f"{primary} on {primary.host}, {primary.address} port {primary.port}")
     fact("system identifier of the primary", setup.system_identifier)
@@ -65,23 +65,6 @@ def _tell(setup: StandbySetup, synchronous_mode: bool) -> None:
     fact("data directory", setup.live)
     fact("slot", f"{setup.slot_name} on {primary}")
     fact("WAL kept for the standby", requirements.settings(primary).slot_limit)
-    if synchronous_mode:
-        fact(
-            "SYNCHRONOUS",
-            f"every commit on {primary} waits for {standby}; while {standby} is down, EVERY COMMIT "
-            "HANGS until ALTER SYSTEM SET synchronous_standby_names = '' and a reload",
-        )
-
-
-def _synchronous(setup: StandbySetup, wanted: bool) -> None:
-    now = synchronous.names(setup.primary)
-    foreign = bool(now) and not synchronous.waits_for(now, setup.standby.name)
-    check(
-        "synchronous mode belongs to nobody else",
-        lambda: not (wanted and foreign),
-        seen=lambda: f"synchronous_standby_names is {now}",
-        hint="Add the standby to it by hand, or start again with synchronous=false.",
-    )
 
 
 def _primary(setup: StandbySetup) -> None:

@@ -1,4 +1,4 @@
-"""What a primary needs for a standby: role, settings, rule, slot, and who waits for whom."""
+"""What a primary needs for a standby: role, settings, rule and slot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from runbook.actions import Action, Execute
 from runbook.errors import CheckFailed
 from runbook.postgres import access
 from runbook.run import current
-from runbook.standby import login, proof, requirements, secret, synchronous
+from runbook.standby import login, requirements, secret
 from runbook.standby.copying import RESERVED
 from runbook.standby.mark import void_mark
 from runbook.standby.role import create, role
@@ -66,36 +66,6 @@ def slot(setup: StandbySetup) -> None:
         current().memory[RESERVED] = setup.slot_name
 
 
-@task("let no commit wait for {setup.standby}")
-def release_commits(setup: StandbySetup) -> None:
-    """See that the primary goes on while the standby is down."""
-    ensure(
-        f"no commit on {setup.primary} waits while {setup.standby} is down",
-        holds=lambda: setup.in_place() or not _is_waited_for(setup),
-        by=lambda: _letting_go(setup),
-        within=15,
-    )
-
-
-@task("set synchronous mode on {setup.primary}")
-def synchronous_mode(setup: StandbySetup, *, wanted: bool) -> None:
-    """See that commits wait for the standby, or that none does."""
-    if not wanted:
-        ensure(
-            f"no commit on {setup.primary} waits for {setup.standby}",
-            holds=lambda: not _is_waited_for(setup),
-            by=lambda: _letting_go(setup),
-            within=15,
-        )
-        return
-    ensure(
-        f"every commit on {setup.primary} waits for {setup.standby}",
-        holds=lambda: _is_synchronous(setup),
-        by=lambda: synchronous.change(setup.primary, synchronous.only(setup.standby.name)),
-        within=30,
-    )
-
-
 def _has_role(setup: StandbySetup) -> bool:
     there = role(setup.primary, setup.user)
     return there is not None and there.replicates
@@ -116,10 +86,6 @@ def _changing(setup: StandbySetup) -> tuple[Action, ...]:
     """Give nothing where nothing lacks: a plan must not name a restart that will not be."""
     wanted = _lacking(setup)
     return requirements.change(setup.primary, wanted) if wanted else ()
-
-
-def _letting_go(setup: StandbySetup) -> tuple[Action, ...]:
-    return synchronous.change(setup.primary, "") if _is_waited_for(setup) else ()
 
 
 def _is_welcome(setup: StandbySetup) -> bool:
@@ -155,12 +121,3 @@ def _reserving(setup: StandbySetup) -> tuple[Action, ...]:
     )
     old = [Execute(primary.console, drop)] if setup.slot() is not None else []
     return (*void, *old, Execute(primary.console, make))
-
-
-def _is_waited_for(setup: StandbySetup) -> bool:
-    return synchronous.waits_for(synchronous.names(setup.primary), setup.standby.name)
-
-
-def _is_synchronous(setup: StandbySetup) -> bool:
-    so = synchronous.names(setup.primary) == synchronous.only(setup.standby.name)
-    return so and any(sender.sync_state == "sync" for sender in proof.mine(setup))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from blocks.load import load_cluster
 from flows._procedure import procedure
 from runbook import approve, step
-from tasks import health, service, standby_fitness, standby_primary
+from tasks import health, service, standby_commits, standby_fitness, standby_primary
 from tasks import standby as following
 
 
@@ -60,7 +60,7 @@ def standby_setup(
         following.copy(setup)
 
     with step("8", "Stop the secondary"):
-        standby_primary.release_commits(setup)
+        standby_commits.release(setup)
         service.stop(setup.standby, unless=setup.in_place)
 
     with step("9", "Set the db directory aside and rename repl to db"):
@@ -74,7 +74,7 @@ def standby_setup(
 
     with step("12", "Verify primary-secondary configuration"):
         following.prove(setup)
-        standby_primary.synchronous_mode(setup, wanted=synchronous)
+        standby_commits.synchronous_mode(setup, wanted=synchronous)
 
     with step("13", "Health checks"):
         health.cluster_is_healthy(shop, serving=(setup.primary, setup.standby, *others))

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from runbook.actions import Execute
 from runbook.postgres import Node
 from runbook.tools import psql
+from runbook.tools.libpq import without_waiting
 
 _CONNECTIONS = 5
 _ROLE = """
@@ -65,7 +66,8 @@ def create(node: Node, name: str, password: str) -> Execute:
         socket=node.socket_directory,
         database="postgres",
     )
-    return Execute(node.console, replace(command, confidential=True), shown=f"{statement}'***'")
+    quiet = without_waiting(replace(command, confidential=True))
+    return Execute(node.console, quiet, shown=f"{statement}'***'")
 
 
 def verifier(name: str, password: str) -> str:

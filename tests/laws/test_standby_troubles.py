@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -151,6 +152,8 @@ def test_a_password_of_the_settings_and_a_role_that_works_are_left_alone(pair: S
 
 
 def test_synchronous_mode_hangs_while_the_standby_is_down_and_the_plan_says_so(pair: Scene) -> None:
+    pair.primary.psql("ALTER SYSTEM SET synchronous_standby_names = '*'")
+    pair.primary.reload()  # nobody streams: every commit hangs, also that of CREATE ROLE
     planned = pair.run(dry_run=True, synchronous=True)
     assert planned.plan is not None
     assert "EVERY COMMIT HANGS" in planned.plan.markdown()
@@ -168,9 +171,60 @@ def test_synchronous_mode_hangs_while_the_standby_is_down_and_the_plan_says_so(p
         processes.until(lambda: pair.primary.psql(waits) == "1", "the commit waits")
         outcome = pair.run()
         assert outcome.completed, outcome.said
+        assert outcome.plan is not None
+        assert """SWITCHED OFF on sta: it was 'FIRST 1 ("stb")'""" in outcome.plan.markdown()
         assert commit.wait(10) == 0
     assert pair.primary.psql("SHOW synchronous_standby_names") == ""
     assert pair.primary.psql(state) == "async"
+
+
+@contextmanager
+def another_standby(primary: PostgresNode, name: str) -> Iterator[None]:
+    """Let pg_receivewal stream as a standby that commits can wait for."""
+    rules, place = primary.data_directory / "pg_hba.conf", primary.directory / "received"
+    rules.write_text(f"local replication all peer\n{rules.read_text()}")
+    primary.reload()
+    processes.run(["install", "-d", "-o", "postgres", place])
+    way = f"host={primary.socket_directory} application_name={name}"
+    argv = ["pg_receivewal", "--synchronous", "-D", str(place), "-d", way]
+    with subprocess.Popen(["/usr/sbin/runuser", "-u", "postgres", "--", *argv], cwd="/") as other:
+        try:
+            yield
+        finally:
+            other.terminate()
+
+
+def waiting_for(primary: PostgresNode, setting: str, *, kinds: str) -> None:
+    """Let commits wait as a setting says, once the primary has read it."""
+    primary.psql(f"ALTER SYSTEM SET synchronous_standby_names = '{setting}'")
+    primary.reload()
+    seen = "SELECT string_agg(sync_state, ' ' ORDER BY application_name) FROM pg_stat_replication"
+    processes.until(lambda: primary.psql(seen) == kinds, "commits wait")
+
+
+def test_a_setting_that_names_another_standby_is_never_touched(pair: Scene) -> None:
+    setting = "SHOW synchronous_standby_names"
+    with another_standby(pair.primary, "stc"):
+        waiting_for(pair.primary, "FIRST 2 (stb, stc)", kinds="sync")
+        refused = pair.run()
+        assert refused.commands == []
+        assert "commits on sta go on while stb is down" in refused.said
+        assert "only stc streams besides stb" in refused.said
+        for either in ("ANY 1 (stb, stc)", "*"):
+            waiting_for(pair.primary, either, kinds="quorum" if "ANY" in either else "sync")
+            refused = pair.run(synchronous=True)
+            assert refused.commands == []
+            assert "synchronous mode belongs to nobody else" in refused.said
+        waiting_for(pair.primary, "ANY 1 (stb, stc)", kinds="quorum")
+        outcome = pair.run()
+        assert outcome.completed, outcome.said
+        assert outcome.plan is not None
+        assert "'ANY 1 (stb, stc)' on sta, and stays so" in outcome.plan.markdown()
+        assert pair.primary.psql(setting) == "ANY 1 (stb, stc)"
+        assert_follows(pair)
+        waiting_for(pair.primary, "FIRST 2 (stb, stc)", kinds="sync sync")
+        assert pair.run().changed == 0
+        assert pair.primary.psql(setting) == "FIRST 2 (stb, stc)"
 
 
 def test_a_data_directory_that_is_a_mount_point_stays_one(pair: Scene) -> None:

@@ -13,7 +13,7 @@ from runbook.postgres.passfile import line_for, password_in
 from runbook.standby.login import Answer
 from runbook.standby.requirements import Settings
 from runbook.standby.role import verifier
-from runbook.standby.synchronous import only, waits_for
+from runbook.standby.synchronous import Waiting, only, waits_for
 
 ENOUGH = Settings(
     wal_level="replica",
@@ -63,9 +63,31 @@ def test_commits_do_not_wait_for_others(names: str) -> None:
     assert not waits_for(names, "pks-2")
 
 
+@pytest.mark.parametrize(
+    ("setting", "others", "shared", "hangs"),
+    [
+        ("", (), False, False),
+        ("*", (), False, True),
+        ("*", ("b",), True, False),
+        ('FIRST 1 ("c")', (), False, True),
+        ("ANY 1 (b, C)", ("b",), True, False),
+        ("ANY 1 (b, c)", (), True, True),
+        ("FIRST 2 (b, c)", ("b",), True, True),
+        ("2 (b, c, d)", ("b", "d"), True, False),
+        ("b", (), True, False),
+    ],
+)
+def test_a_setting_that_means_others_is_told_from_one_that_means_this_standby_alone(
+    setting: str, others: tuple[str, ...], shared: bool, hangs: bool
+) -> None:
+    now = Waiting(setting, "c", others)
+    assert (now.shared, now.hangs) == (shared, hangs)
+
+
 @given(st.text(min_size=1).filter(lambda name: "\x00" not in name))
 def test_a_standby_is_found_in_the_setting_that_is_written_for_it(name: str) -> None:
     assert waits_for(only(name), name)
+    assert not Waiting(only(name), name).shared
 
 
 @given(st.text(st.characters(exclude_characters="\n\r\x00", exclude_categories=["Cs"]), min_size=1))
