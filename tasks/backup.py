@@ -20,7 +20,7 @@ from runbook.run import current
 from runbook.stores import NodeFolderStore
 from runbook.units import readable_bytes, readable_seconds
 from tasks._task import task
-from tasks.locate import database_bytes
+from tasks.locate import database_bytes, kept_free
 from tasks.shrinking import MEASURED, tell_shrunken
 
 _MARGIN = 1.2
@@ -113,19 +113,24 @@ def clocks_agree(node: Node, catalogue: Catalogue) -> None:
 
 
 @task("check that the backup has room")
-def has_room(node: Node, catalogue: Catalogue) -> None:
-    """Insist on free space for the backup: by the last one's size, or by the data's."""
+def has_room(node: Node, store: StoreSettings, catalogue: Catalogue) -> None:
+    """Insist on free space for the backup: by the last one's size, or by the data's.
+
+    And on what the server needs where the store lies on one of its own file systems.
+    """
     free = catalogue.store.free_space()
     if free is None:
         note("the store does not tell its free space")
         return
     known = [found.size for found in catalogue.found() if found.complete]
-    needed = int(_MARGIN * (known[-1] if known else database_bytes(node)))
+    size = int(_MARGIN * (known[-1] if known else database_bytes(node)))
+    reserve = kept_free(node, store)
+    needed = size + reserve.least
     fact("free space in the store", readable_bytes(free), bound=False)
     check(
         "the store has room for the backup",
         lambda: free > needed,
-        seen=lambda: f"{readable_bytes(free)} free, {readable_bytes(needed)} needed",
+        seen=lambda: f"{readable_bytes(free)} free, {readable_bytes(needed)} needed{reserve.told}",
         hint="Prune old backups, or give the store more space.",
     )
 
@@ -139,9 +144,10 @@ def create(
     insist_on_possible(cluster.backups, label)
     job: StreamedBackup | PageBackup
     if cluster.backups.format == "fast":
-        job = StreamedBackup(cluster, node, catalogue, label, run.id)
+        job = StreamedBackup(cluster, node, catalogue, label, run.id, kept_free(node, store))
     elif isinstance(store.location, NodeFolderStore):
-        job = PageBackup(cluster, node, catalogue, store.location, label, run.id)
+        kept = kept_free(node, store)
+        job = PageBackup(cluster, node, catalogue, store.location, label, run.id, kept)
     else:
         raise SettingsError(
             f"cluster {cluster} cannot write the page's format to {store}",

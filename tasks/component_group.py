@@ -14,6 +14,7 @@ from runbook.components.dump import DatabaseDump, Occasion
 from runbook.components.group import Server, ServerGroup, observed, settings_of
 from runbook.components.places import Keeper, Places
 from runbook.components.shelf import Shelf
+from runbook.restore.reserve import Reserve, reserve_beside
 from runbook.tools import pg_dump
 from runbook.units import readable_bytes
 from tasks._task import task
@@ -49,7 +50,8 @@ def fit(places: Places) -> None:
         dumps += _of(keeper.catalogue, shelves)
         needed.append(_expected(keeper, shelves))
         where = f"{keeper.directory} on {keeper.server}"
-        _is_free(where, keeper.catalogue.store.free_space(), needed[-1])
+        reserve = reserve_beside(keeper.server.node, keeper.directory)
+        _is_free(where, keeper.catalogue.store.free_space(), needed[-1] + reserve.least, reserve)
         if danger := replay.danger(keeper.server):
             note(danger)
     if places.vault is not None:
@@ -168,14 +170,15 @@ def _expected(keeper: Keeper, shelves: Mapping[str, Shelf]) -> int:
     return int(_MARGIN * sum(sizes))
 
 
-def _is_free(where: str, free: int | None, needed: int) -> None:
+def _is_free(where: str, free: int | None, needed: int, reserve: Reserve | None = None) -> None:
     if free is None:
         return
     fact(f"free in {where}", readable_bytes(free), bound=False)
+    told = reserve.told if reserve else ""
     check(
         f"{where} has room for the dumps",
         lambda: free > needed,
-        seen=lambda: f"{readable_bytes(free)} free, {readable_bytes(needed)} needed",
+        seen=lambda: f"{readable_bytes(free)} free, {readable_bytes(needed)} needed{told}",
         hint="Nothing is pruned before the new dumps are verified. Make room, or lower "
         "components.keep and remove old ones by hand.",
     )

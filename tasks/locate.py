@@ -5,9 +5,11 @@ from __future__ import annotations
 from runbook import check, fact
 from runbook.cluster import Cluster
 from runbook.errors import CommandFailed, Unreachable
+from runbook.hosts import Local
 from runbook.inventory import StoreSettings
 from runbook.postgres import Node
-from runbook.stores import NodeFolderStore
+from runbook.restore.reserve import Reserve, reserve_beside
+from runbook.stores import FolderStore, NodeFolderStore
 from runbook.units import readable_bytes
 from tasks._task import task
 
@@ -73,6 +75,16 @@ def keeper(cluster: Cluster, store: StoreSettings) -> Node:
     if len(cluster.nodes) == 1 or not isinstance(store.location, NodeFolderStore):
         return cluster.nodes[0]
     return cluster.primary() if cluster.backups.source == "primary" else cluster.standby()
+
+
+def kept_free(node: Node, store: StoreSettings) -> Reserve:
+    """Give what the server must find free where a store lies on one of its own file systems."""
+    location = store.location
+    on_node = isinstance(location, NodeFolderStore)
+    on_worker = isinstance(location, FolderStore) and isinstance(node.host.way, Local)
+    if isinstance(location, (NodeFolderStore, FolderStore)) and (on_node or on_worker):
+        return reserve_beside(node, str(location.path))
+    return Reserve(node, {})
 
 
 def _same_directory(node: Node, told: str) -> bool:

@@ -25,7 +25,7 @@ from runbook.run import current
 from runbook.stores import AzureStore
 from runbook.units import readable_bytes
 from tasks._task import task
-from tasks.locate import database_bytes
+from tasks.locate import database_bytes, kept_free
 from tasks.shrinking import MEASURED, tell_shrunken
 
 _MARGIN = 1.2
@@ -84,7 +84,7 @@ def clear_leftovers(catalogue: DumpCatalogue) -> None:
 
 
 @task("check clock and space")
-def has_room(node: Node, catalogue: DumpCatalogue) -> None:
+def has_room(node: Node, store: StoreSettings, catalogue: DumpCatalogue) -> None:
     """Insist on a clock that makes this backup the newest, and on free space for it."""
     dumps = catalogue.dumps()
     now = new_name(catalogue.settings.guid, datetime.now(UTC) + _SKEW)
@@ -98,12 +98,14 @@ def has_room(node: Node, catalogue: DumpCatalogue) -> None:
     if free is None:
         note("the store does not tell its free space")
         return
-    needed = int(_MARGIN * (dumps[-1].size if dumps else database_bytes(node)))
+    size = int(_MARGIN * (dumps[-1].size if dumps else database_bytes(node)))
+    reserve = kept_free(node, store)
+    needed = size + reserve.least
     fact("free space in the store", readable_bytes(free), bound=False)
     check(
         "the store has room for the backup",
         lambda: free > needed,
-        seen=lambda: f"{readable_bytes(free)} free, {readable_bytes(needed)} needed",
+        seen=lambda: f"{readable_bytes(free)} free, {readable_bytes(needed)} needed{reserve.told}",
         hint="Remove old backups, or give the store more space.",
     )
 
@@ -119,6 +121,7 @@ def create(node: Node, cluster: Cluster, store: StoreSettings, catalogue: DumpCa
         one_object=isinstance(store.location, AzureStore),
         run_id=run.id,
         expected=_expected(node, catalogue),
+        reserve=kept_free(node, store),
     )
     with unfinished_removed(catalogue, job):
         ensure(

@@ -39,7 +39,7 @@ def logical_backup(cluster: str, reason: str = "", dry_run: bool = True) -> None
             logical.clear_leftovers(backups)
 
         with step("4", "Check the clock and the space"):
-            logical.has_room(source, backups)
+            logical.has_room(source, store, backups)
 
         with step("5", "Dump all databases, encrypted, and read them back to the last byte"):
             logical.create(source, shop, store, backups)

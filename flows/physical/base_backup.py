@@ -50,7 +50,7 @@ def base_backup(
         with step("4", "Check the database system, clocks and space"):
             backup.same_system(source, backups, shop, other_system=other_system)
             backup.clocks_agree(source, backups)
-            backup.has_room(source, backups)
+            backup.has_room(source, store, backups)
 
         with step("5", "Create the backup, verified while it is written"):
             backup.create(source, shop, store, backups, label)

@@ -19,6 +19,7 @@ from runbook.errors import CommandFailed, RunbookError
 from runbook.hosts import Command
 from runbook.postgres import Node
 from runbook.postgres.passfile import passfile_line
+from runbook.restore.reserve import Reserve
 from runbook.run import current
 from runbook.stores import NodeFolderStore
 from runbook.stream.replication import ServerError
@@ -44,6 +45,7 @@ class StreamedBackup:
     catalogue: Catalogue
     label: str
     run_id: str
+    reserve: Reserve
     made: str = field(default="", init=False)
     _record: Backup | None = field(default=None, init=False)
 
@@ -65,6 +67,11 @@ class StreamedBackup:
         run = current()
         began, made = _begun(self.catalogue, self.run_id)
         self.made = made
+
+        def tell(done: int, total: int) -> None:
+            run.progress(f"base backup {made}", done, total)
+            self.reserve.watch()
+
         try:
             streamed = take_into(
                 self.catalogue,
@@ -72,7 +79,7 @@ class StreamedBackup:
                 self.node,
                 self.cluster,
                 label=self.label,
-                tell=lambda done, total: run.progress(f"base backup {made}", done, total),
+                tell=tell,
             )
         except ServerError as error:
             error.hint = error.hint or recycled.advice(error.message, self.node.name)
@@ -107,6 +114,7 @@ class PageBackup:
     folder: NodeFolderStore
     label: str
     run_id: str
+    reserve: Reserve
     made: str = field(default="", init=False)
     _began: datetime | None = field(default=None, init=False)
 
@@ -139,13 +147,26 @@ class PageBackup:
         self._began, self.made = _begun(self.catalogue, self.run_id)
         command = self._command(self.made)
         with self.node.host.running(command) as process:
-            code = _watched(process.wait, self.node, self.made)
+            code = self._watched(process.wait)
             if code != 0:
                 said = process.stderr()
                 error = self.node.host.failed(command, code, said)
                 error.hint = recycled.advice(said, self.node.name) or error.hint
                 raise error
         return f"pg_basebackup has written {self.made}"
+
+    def _watched(self, wait: Callable[[float], int]) -> int:
+        """Wait for pg_basebackup, telling what PostgreSQL says of its progress."""
+        run = current()
+        while True:
+            try:
+                return wait(1.0)
+            except TimeoutError:
+                rows = self.node.ask(PROGRESS.format(name=self.made))
+            if rows:
+                done, total = int(str(rows[0]["done"])), int(str(rows[0]["total"]))
+                run.progress(f"base backup {self.made}", done, total)
+            self.reserve.watch()
 
     def _verify_and_enter(self) -> str:
         assert self._began is not None
@@ -166,19 +187,6 @@ class PageBackup:
         )
         self.catalogue.enter(record)
         return _told(record)
-
-
-def _watched(wait: Callable[[float], int], node: Node, made: str) -> int:
-    """Wait for pg_basebackup, telling what PostgreSQL says of its progress."""
-    run = current()
-    while True:
-        try:
-            return wait(1.0)
-        except TimeoutError:
-            rows = node.ask(PROGRESS.format(name=made))
-        if rows:
-            done, total = int(str(rows[0]["done"])), int(str(rows[0]["total"]))
-            run.progress(f"base backup {made}", done, total)
 
 
 @contextmanager

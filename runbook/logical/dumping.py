@@ -22,6 +22,7 @@ from runbook.logical.recipe import described
 from runbook.logical.verifying import verified
 from runbook.logical.writing import DumpWriter, PartsWriter, encryptor
 from runbook.postgres import Node
+from runbook.restore.reserve import Reserve
 from runbook.run import current
 from runbook.stream.lanes import Lane
 from runbook.tools import pg_dumpall
@@ -47,6 +48,7 @@ class LogicalDump:
     run_id: str
     expected: int
     """About how many bytes the dump will have, for people who watch."""
+    reserve: Reserve
     made: BackupName | None = field(default=None, init=False)
     _draft: LogicalMetadata | None = field(default=None, init=False)
 
@@ -116,6 +118,7 @@ class LogicalDump:
                 lane.give(partial(writer.feed, piece))
                 size += len(piece)
                 run.progress(title, size, self.expected)
+                self.reserve.watch()
             code, said = process.wait(), process.stderr().strip()
             if code != 0:
                 raise self.node.console.failed(command, code, said)

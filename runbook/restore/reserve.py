@@ -1,4 +1,4 @@
-"""Room that stays free for the server that lives where a restore is made ready."""
+"""Room that stays free for the server that lives where a copy of data is made."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from runbook.errors import CheckFailed
 from runbook.hosts.disk import disks
 from runbook.postgres import Node
-from runbook.restore.place import Look
+from runbook.restore.place import Look, look
 from runbook.units import readable_bytes
 
 _LEAST = 2 << 30
@@ -35,6 +35,17 @@ class Reserve:
 
     def __str__(self) -> str:
         return ", ".join(f"{readable_bytes(size)} on {path}" for path, size in self.kept.items())
+
+    @property
+    def least(self) -> int:
+        """Give the bytes below which a copy gives way, of the file system that keeps the most."""
+        return max(self.kept.values(), default=0) // 2
+
+    @property
+    def told(self) -> str:
+        """Tell that this is a part of what a copy needs; empty where nothing is kept."""
+        least = self.least
+        return f", {readable_bytes(least)} of it for the server that lives there" if least else ""
 
     def watch(self) -> None:
         """Insist on it, looking only every few seconds."""
@@ -70,6 +81,19 @@ def reserve_for(node: Node, looks: Sequence[Look]) -> Reserve:
     by_device = {seen.device: seen for seen in reversed(looks)}
     kept = {seen.stands: min(least, seen.size // _SHARE) for seen in by_device.values()}
     return Reserve(node, kept)
+
+
+def reserve_beside(node: Node, folder: str) -> Reserve:
+    """Give what its server must find free where a folder lies; nothing where it lives elsewhere.
+
+    Tablespaces count like the data directory, and pg_wal where it is a link.
+    """
+    host, user = node.host, node.os_user
+    data, there = look(host, node.directory(), user), look(host, folder, user)
+    others = [space.location for space in node.tablespaces()] + [data.wal_link]
+    looks = [data, *(look(host, path, user) for path in filter(None, others))]
+    shared = [seen for seen in looks if seen.exists and seen.device == there.device]
+    return reserve_for(node, shared) if shared else Reserve(node, {})
 
 
 def most_wal(node: Node) -> int:

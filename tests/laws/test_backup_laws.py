@@ -6,6 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -266,6 +267,47 @@ def test_a_full_store_is_told_and_nothing_is_left(scene: Scene, loopback_lab: Lo
         left = {path.name for path in folder.rglob("*") if path.is_file()}
         assert left == {"ballast"}
     settled(scene)
+
+
+@pytest.mark.parametrize("format_", ["fast", "page"])
+def test_a_store_beside_the_living_data_leaves_the_server_its_room(
+    scene: Scene, loopback_lab: LoopbackLab, format_: str
+) -> None:
+    slow = {"max_rate": "2M", "compression": "none"} if format_ == "fast" else {"max_rate": "2M"}
+    scene.on_node, scene.backups = True, {"format": format_, **slow}
+    node, trouble = scene.first, loopback_lab.trouble
+    node.stop()
+    with trouble.small_disk(node, free=400 << 20) as ballast, beside(scene):
+        node.start()
+        running = scene.runner.start("base-backup", cluster="shop")
+        backup_scene.until_served(node)
+        trouble.fill(ballast, 20 << 20)
+        outcome = running.outcome()
+        assert outcome.ended == "CheckFailed", outcome.said
+        assert "needs the room" in outcome.said
+        assert scene.files == []
+        settled(scene)
+        node.psql("CREATE TABLE goes_on AS SELECT generate_series(1, 10000)")
+        refused = scene.run()
+        assert refused.ended == "CheckFailed"
+        assert "of it for the server that lives there" in refused.said
+        ballast.unlink()
+        scene.backups = {"format": format_}
+        scene.back_up()
+    node.start()
+
+
+@contextmanager
+def beside(scene: Scene) -> Iterator[None]:
+    """Let the store lie on the file system of the server's directory."""
+    store, there = scene.base / "store", scene.first.directory / "store"
+    there.mkdir()
+    backup_scene.give_to_postgres(there)
+    processes.run(["mount", "--bind", there, store])
+    try:
+        yield
+    finally:
+        processes.run(["umount", "--lazy", store])
 
 
 def test_two_runs_at_once_make_one_backup(scene: Scene) -> None:

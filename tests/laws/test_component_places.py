@@ -177,6 +177,22 @@ def test_a_store_without_room_is_told_before_the_first_dump(
         refused(scene, "has room for the dumps")
 
 
+def test_a_folder_beside_the_living_data_leaves_the_server_its_room(
+    scene: Scene, loopback_lab: LoopbackLab
+) -> None:
+    in_store(scene)
+    node, trouble = scene.first, loopback_lab.trouble
+    scene.components["directory"] = f"{node.directory}/dumps"
+    node.stop()
+    with trouble.small_disk(node, free=100 << 20) as ballast:
+        node.start()
+        trouble.fill(ballast, 6 << 20)
+        refused(scene, "of it for the server that lives there")
+        ballast.unlink()
+        assert scene.run().completed
+    node.start()
+
+
 def test_a_full_disk_is_told_before_and_while_it_fills(
     scene: Scene, loopback_lab: LoopbackLab
 ) -> None:
