@@ -51,7 +51,6 @@ def _deployment(plot: Plot) -> dict[str, object]:
         "tags": plot.tags,
         "parameters": {"cluster": plot.cluster},
         "work_pool": {"name": POOL},
-        "concurrency_limit": {"limit": 1, "collision_strategy": plot.collision.value},
     }
     if plot.scheduled:
         made["schedules"] = [

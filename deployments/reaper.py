@@ -17,7 +17,7 @@ from prefect.states import Cancelled, Crashed
 
 from deployments.waiting import deadline_of, expire, runs_in, waiting_runs
 from flows._codes import forget_codes
-from runbook.marks import RunMark, process_identity, read_mark, remove_mark
+from runbook.marks import RunMark, carries, read_mark, remove_mark
 
 _NEVER_STARTED_AFTER = timedelta(minutes=2)
 _LOOK_BACK = timedelta(days=2)
@@ -59,7 +59,7 @@ def carried_here(run: FlowRun) -> bool:
     host, _, number = (run.infrastructure_pid or "").rpartition(":")
     if not number.isdigit():
         return True
-    return host in {"", socket.gethostname()} and _carries(int(number), str(run.id))
+    return host in {"", socket.gethostname()} and carries(int(number), str(run.id))
 
 
 def _reap_lost(
@@ -93,7 +93,7 @@ def _death(run: FlowRun, marks: Path, now: datetime, alone: bool) -> str:
     host, _, number = (run.infrastructure_pid or "").rpartition(":")
     if not number.isdigit():
         return "A worker took it and never started it."
-    if host != socket.gethostname() or _carries(int(number), str(run.id)):
+    if host != socket.gethostname() or carries(int(number), str(run.id)):
         return ""
     return f"Its process {number} on {host} is gone."
 
@@ -104,18 +104,6 @@ def _mark_of_this_attempt(run: FlowRun, marks: Path) -> RunMark | None:
     if mark is None or run.state is None or run.state.type == StateType.CANCELLING:
         return mark
     return mark if mark.since >= run.state.timestamp else None
-
-
-def _carries(pid: int, run: str) -> bool:
-    """Tell whether a process was started for a run: numbers of processes are used again."""
-    if process_identity(pid) is None:
-        return False
-    try:
-        return run.encode() in Path(f"/proc/{pid}/environ").read_bytes()
-    except PermissionError:
-        return True
-    except OSError:
-        return False
 
 
 def _reap_unanswered(client: SyncPrefectClient, run: FlowRun, now: datetime) -> Reaped | None:

@@ -18,10 +18,6 @@ from prefect.client.schemas.actions import (
     DeploymentScheduleCreate,
     WorkPoolCreate,
 )
-from prefect.client.schemas.objects import (
-    ConcurrencyLimitStrategy,
-    ConcurrencyOptions,
-)
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectNotFound
@@ -63,12 +59,6 @@ class Plot:
     def tags(self) -> list[str]:
         """Give the tags by which the list of runs is filtered."""
         return [POOL, self.runbook, f"cluster {self.cluster}"]
-
-    @property
-    def collision(self) -> ConcurrencyLimitStrategy:
-        """Say what happens to a second run: late nights end, a person's order waits."""
-        one = ConcurrencyLimitStrategy
-        return one.CANCEL_NEW if self.scheduled else one.ENQUEUE
 
     @property
     def cron(self) -> str:
@@ -187,7 +177,7 @@ def _ensure_deployment(client: SyncPrefectClient, plot: Plot) -> Registered | No
     existing = _existing(client, plot.name)
     if existing is None and not plot.offered:
         return None
-    if existing is not None and existing.version == plot.version:
+    if existing is not None and existing.version == plot.version and not _is_limited(existing):
         return Registered(plot.name, "unchanged")
     paused = existing.paused if existing else False
     flow = flow_of(plot.entrypoint)
@@ -203,8 +193,7 @@ def _ensure_deployment(client: SyncPrefectClient, plot: Plot) -> Registered | No
         enforce_parameter_schema=True,
         tags=plot.tags,
         schedules=_schedules(plot, existing),
-        concurrency_limit=1,
-        concurrency_options=ConcurrencyOptions(collision_strategy=plot.collision),
+        concurrency_limit=None,
         paused=paused,
         pull_steps=[],
     )
@@ -216,6 +205,11 @@ def _existing(client: SyncPrefectClient, name: str) -> DeploymentResponse | None
         return client.read_deployment_by_name(name)
     except ObjectNotFound:
         return None
+
+
+def _is_limited(existing: DeploymentResponse) -> bool:
+    """Tell whether its runs would hold a lease: whoever loses that is ended, wherever it stands."""
+    return existing.global_concurrency_limit is not None
 
 
 def _schedules(plot: Plot, existing: DeploymentResponse | None) -> list[DeploymentScheduleCreate]:

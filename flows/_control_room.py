@@ -12,13 +12,13 @@ from prefect.states import Cancelled, Completed, Failed
 from blocks.load import load_cluster
 from flows._codes import forgotten_at_the_end
 from flows._form import SuspendingGate
-from flows._missed_nights import PLANNED, SKIPPED, made_up_for
+from flows._missed_nights import PLANNED, SKIPPED, at_work_for, made_up_for
 from flows._own_database import refuse_ours
 from flows._platform_nights import done_in_platform
 from flows._watch import PrefectWatcher
 from runbook.approval import NotAnswered, RefusedByPerson, Waiting
 from runbook.drive import Result
-from runbook.errors import RunbookError
+from runbook.errors import Refused, RunbookError
 from runbook.marks import marked
 from runbook.places import state_directory
 from runbook.plan import PlanLine
@@ -38,8 +38,7 @@ def conduct_in_prefect(procedure: Procedure, parameters: Mapping[str, Parameter]
     cluster = str(parameters["cluster"])
     done = _done_already(procedure, run, cluster)
     if done:
-        PrefectWatcher(run, procedure.name, cluster).tag("skipped")
-        return Completed(name=SKIPPED, message=done)
+        return _skipped(PrefectWatcher(run, procedure.name, cluster), done)
     mark = marked(state_directory() / "runs", str(run.id), procedure.name, cluster)
     with mark, forgotten_at_the_end(run.id):
         return _conduct(procedure, parameters, run, cluster)
@@ -47,9 +46,14 @@ def conduct_in_prefect(procedure: Procedure, parameters: Mapping[str, Parameter]
 
 def _done_already(procedure: Procedure, run: FlowRun, cluster: str) -> str:
     """Tell why a night has nothing to do; empty for every run that is to do its work."""
-    other = made_up_for(run) if procedure.scheduled else None
-    if other is not None:
-        return f"Run {other.name} ({other.id}) began after the time planned for this one."
+    if procedure.scheduled:
+        # In this order: one that ends between the two questions is found by the second.
+        other = at_work_for(run)
+        if other is not None:
+            return f"Run {other.name} ({other.id}) is doing this."
+        other = made_up_for(run)
+        if other is not None:
+            return f"Run {other.name} ({other.id}) began after the time planned for this one."
     if not procedure.part_of:
         return ""
     return done_in_platform(run, procedure.name, cluster, procedure.part_of)
@@ -79,11 +83,24 @@ def _conduct(
         watcher.keep_result(outcome, _block(str(error)))
         return Cancelled(message=str(error))
     except RunbookError as error:
-        watcher.tag("failed")
-        watcher.flow_logger.error("%s", error)
-        watcher.keep_result(f"failed: {error.message}", _block(str(error)))
-        return Failed(message=str(error))
+        locked = procedure.scheduled and procedure.alone and isinstance(error, Refused)
+        other = at_work_for(run, locked=True) if locked else None
+        if other is not None:
+            return _skipped(watcher, f"Run {other.name} ({other.id}) is doing this: {error.detail}")
+        return _failed(watcher, error)
     return _completed(run, watcher, result)
+
+
+def _skipped(watcher: PrefectWatcher, why: str) -> State[None]:
+    watcher.tag("skipped")
+    return Completed(name=SKIPPED, message=why)
+
+
+def _failed(watcher: PrefectWatcher, error: RunbookError) -> State[None]:
+    watcher.tag("failed")
+    watcher.flow_logger.error("%s", error)
+    watcher.keep_result(f"failed: {error.message}", _block(str(error)))
+    return Failed(message=str(error))
 
 
 def _completed(run: FlowRun, watcher: PrefectWatcher, result: Result) -> State[None]:

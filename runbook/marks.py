@@ -55,6 +55,18 @@ def process_identity(pid: int) -> ProcessId | None:
     return ProcessId(pid=pid, host=socket.gethostname(), boot=_boot(), started=int(fields[19]))
 
 
+def carries(pid: int, run: str) -> bool:
+    """Tell whether a process was started for a run: numbers of processes are used again."""
+    if process_identity(pid) is None:
+        return False
+    try:
+        return run.encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+
+
 @contextmanager
 def marked(folder: Path, run: str, runbook: str, cluster: str) -> Iterator[None]:
     """Leave a mark of this process for the time of a block; a death leaves it behind."""

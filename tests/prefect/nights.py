@@ -27,8 +27,12 @@ def no_worker(client: SyncPrefectClient) -> Iterator[None]:
         client.update_work_pool(POOL, WorkPoolUpdate(is_paused=False))
 
 
-def miss_nights(client: SyncPrefectClient, deployment: UUID, count: int) -> None:
+def miss_nights(
+    client: SyncPrefectClient, deployment: UUID, count: int, *, beside: int = 0
+) -> None:
     """Let the scheduler make runs and their times pass; the nights are a second apart.
+
+    There are as many runs `beside` them that people have ordered.
 
     It is asked for them at once: on a busy machine its own round may come after the first night.
     """
@@ -37,7 +41,7 @@ def miss_nights(client: SyncPrefectClient, deployment: UUID, count: int) -> None
     # This client asks again where the server says 503: its database was busy.
     client.request("POST", f"/deployments/{deployment}/schedule", json=wanted)  # type: ignore[arg-type]
     until(
-        lambda: len(late(client, deployment)) == count,
+        lambda: len(late(client, deployment)) == count + beside,
         40,
         lambda: str(runs_of(client, deployment)),
     )

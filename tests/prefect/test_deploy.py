@@ -72,7 +72,7 @@ def test_every_entry_of_prefect_yaml_becomes_the_deployment_that_register_makes(
         assert found.parameter_openapi_schema["required"] == schema.required
         assert found.enforce_parameter_schema
         assert (found.work_pool_name, found.pull_steps) == (POOL, [])
-        assert found.concurrency_options.collision_strategy == plot.collision
+        assert found.global_concurrency_limit is None
         nights = [(one.slug, one.schedule.cron, one.parameters) for one in found.schedules]
         assert nights == [("nightly", plot.cron, {"dry_run": False})] * plot.scheduled
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import ConcurrencyLimitStrategy
+from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.utilities.callables import parameter_schema
 
 from blocks.load import load_cluster
@@ -31,9 +31,6 @@ def test_a_deployment_says_what_a_person_needs_to_know(
     assert touch.parameter_openapi_schema["properties"]["dry_run"]["default"] is True
     assert touch.schedules == []
     assert (tick.work_pool_name, touch.work_pool_name) == (POOL, POOL)
-    strategies = [one.concurrency_options.collision_strategy for one in (tick, touch)]
-    assert strategies == [ConcurrencyLimitStrategy.CANCEL_NEW, ConcurrencyLimitStrategy.ENQUEUE]
-    assert [one.global_concurrency_limit.limit for one in (tick, touch)] == [1, 1]
 
 
 def test_registering_again_leaves_a_switched_off_schedule_off(
@@ -50,6 +47,21 @@ def test_registering_again_leaves_a_switched_off_schedule_off(
     assert [(one.slug, one.active, one.schedule.timezone) for one in schedules] == [
         ("nightly", False, "Europe/Rome")
     ]
+
+
+def test_no_deployment_has_a_limit_and_one_that_had_loses_it(
+    client: SyncPrefectClient, deployed: str
+) -> None:
+    """A run under a limit holds a lease, and whoever loses it is ended wherever it stands."""
+    name = deployed
+    tick = client.read_deployment_by_name(f"tick/{name}")
+    client.update_deployment_schedule(tick.id, tick.schedules[0].id, active=False)
+    client.update_deployment(tick.id, DeploymentUpdate(concurrency_limit=1))
+    verbs = {one.name: one.verb for one in register("Europe/Berlin", PACKAGES, [name])}
+    assert {verbs[f"tick/{name}"], verbs[f"touch/{name}"]} == {"updated", "unchanged"}
+    found = [client.read_deployment_by_name(f"{flow}/{name}") for flow in ("tick", "touch")]
+    assert [one.global_concurrency_limit for one in found] == [None, None]
+    assert [one.active for one in found[0].schedules] == [False]
 
 
 def test_every_runbook_is_found() -> None:

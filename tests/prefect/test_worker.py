@@ -156,6 +156,29 @@ def test_late_nights_one_after_the_other_are_skipped_after_the_first(
     assert len(ticks.read_text().splitlines()) == 1
 
 
+def test_a_night_that_meets_a_run_of_its_own_is_skipped_and_neither_holds_a_lease(
+    room: Room, client: SyncPrefectClient, deployed: str
+) -> None:
+    """A run that holds a lease is ended wherever it stands when its server is away."""
+    name, ticks = deployed, room.state / "world" / deployed / "ticks"
+    slow = ticks.with_suffix(".slow")
+    slow.parent.mkdir(parents=True)
+    slow.touch()
+    run = order("tick", name, {"dry_run": False})
+    until(lambda: bool(holder_of(room.state / "locks", name)), 180, lambda: str(standing(run)))
+    state = client.read_flow_run(run).state
+    assert state is not None
+    assert state.state_details.deployment_concurrency_lease_id is None
+    deployment = client.read_deployment_by_name(f"tick/{name}").id
+    miss_nights(client, deployment, count=1, beside=1)
+    (night,) = [one for one in late(client, deployment) if one.id != run]
+    end = _follow(night.id)
+    slow.unlink()
+    assert (end.state, str(run) in end.message) == ("Skipped", True), end
+    assert _follow(run).completed
+    assert ticks.read_text().splitlines() == [str(run)]
+
+
 def _miss_three_nights(client: SyncPrefectClient, name: str) -> UUID:
     deployment = client.read_deployment_by_name(f"tick/{name}").id
     miss_nights(client, deployment, count=3)
