@@ -70,7 +70,7 @@ class PrefectWatcher:
         """Log the end of longer work, and show how far it is meanwhile."""
         if progress.finished:
             self._log("%s: finished, %d bytes", progress.title, progress.done)
-        told(lambda: self.pages.show(progress))
+        self.pages.show(progress)
 
     def finished(self, title: str, markdown: str) -> None:
         """Keep a result for the page that the run ends with."""
@@ -79,6 +79,7 @@ class PrefectWatcher:
 
     def keep_result(self, about: str, markdown: str) -> None:
         """Write the page that the run ends with; `about` tells the outcome in the list of pages."""
+        self.pages.close()
         told(self._keep_approval)
         pages = [f"## {title}\n\n{page}" for title, page in [*self.results, *self._proof()]]
         text = "\n\n".join([*pages[: len(self.results)], markdown, *pages[len(self.results) :]])
