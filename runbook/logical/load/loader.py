@@ -37,7 +37,7 @@ APPLICATION = "pg-runbooks load"
 
 _DATABASES_AT_ONCE = 4
 _LOOK_SECONDS = 0.2
-_DURABLE = b"SET synchronous_commit = local; SELECT pg_catalog.txid_current();"
+_DURABLE = (b"SET synchronous_commit = local", b"SELECT pg_catalog.txid_current()")
 
 Tell = Callable[[int], object]
 Made = Callable[[str], object]
@@ -123,7 +123,7 @@ class _Loading:
         for database in self._databases:
             database.wait()
         self._work.check()
-        self._cluster.run(_DURABLE)
+        self._cluster.run(*_DURABLE)
 
     def close(self) -> None:
         """End all threads and sessions: at once when the load is not complete."""

@@ -3,7 +3,9 @@
 Let through is what pg_dumpall writes, by the first words of a statement. A dump is still code of a
 superuser: what the functions, triggers and index expressions in it do when they are called cannot
 be judged here. Refused are:
-- psql's commands, but for `\\connect`, `\\encoding` and `\\restrict`/`\\unrestrict` with one token;
+- psql's commands, but for `\\connect` of a database, the `\\encoding SQL_ASCII` before it, and
+  `\\restrict`/`\\unrestrict` with one token;
+- other settings of how strings are read than pg_dump makes, which the scanner follows;
 - COPY in any form but `COPY table (columns) FROM stdin` (the scanner's part);
 - DO, LOAD, CALL, ALTER SYSTEM, CREATE LANGUAGE (languages come with extensions);
 - SELECT, but for set_config of search_path, setval and large objects, with plain values;
@@ -21,7 +23,7 @@ from collections.abc import Iterator
 
 from runbook.logical.load.errors import DumpRefused, shortened
 from runbook.logical.load.events import Comment, Event, MetaCommand, Statement
-from runbook.logical.load.words import QUALIFIED, WITHOUT_QUOTED
+from runbook.logical.load.words import QUALIFIED, WITHOUT_QUOTED, connected_to
 
 HEADER = b"-- PostgreSQL database cluster dump"
 FOOTER = b"-- PostgreSQL database cluster dump complete"
@@ -38,7 +40,9 @@ _KINDS = (
 )
 _LET_THROUGH = re.compile(
     rb"(?:BEGIN;|COMMIT;"
-    rb"|SET (?!client_encoding)[\w.]+ (?:=|TO) |SET SESSION AUTHORIZATION |RESET \w"
+    rb"|SET (?!(?i:client_encoding|standard_conforming_strings))[\w.]+ (?:=|TO) "
+    rb"|SET SESSION AUTHORIZATION |RESET SESSION AUTHORIZATION;"
+    rb"|SET standard_conforming_strings = '?(?:on|off)'?;"
     rb"|SET client_encoding = '(?!SJIS|BIG5|GBK|UHC|GB18030|JOHAB|SHIFT_JIS)\w+';"
     rb"|SELECT pg_catalog\.set_config\('search_path', '(?:[^']|'')*', false\);"
     rb"|SELECT pg_catalog\.(?:setval|lo_create|lo_open|lo_close|lo_unlink|lowrite"
@@ -72,7 +76,8 @@ _FOREIGN_CODE = re.compile(
     re.IGNORECASE,
 )
 _TOKEN = re.compile(rb"\\(un)?restrict ([A-Za-z0-9]+)")
-_CONNECT = re.compile(rb"\\connect [^`]+|\\encoding \w+")
+_ENCODING = rb"\encoding SQL_ASCII"
+"""Stands before a \\connect of an odd name: psql reads the name as bytes."""
 
 
 def judged(events: Iterator[Event]) -> Iterator[Event]:
@@ -115,7 +120,7 @@ class _Judge:
             self._token = said[2]
         elif said and said[1] and said[2] == self._token:
             self._token = b""
-        elif self._token or not _CONNECT.fullmatch(command.text):
+        elif self._token or not (command.text == _ENCODING or connected_to(command.text)):
             raise _refused(command, "a psql command that may not run")
 
     def comment(self, comment: Comment) -> None:

@@ -25,6 +25,7 @@ from runbook.logical.load.words import IDENTIFIER, QUALIFIED
 
 _BLANK = re.compile(rb"\s*")
 _LINE = re.compile(rb"\n|\Z")
+_COMMENT_END = re.compile(rb"[\r\n]|\Z")
 _NAME_BYTE = rb"\w$\x80-\xff"
 _TOKEN = (
     rb"['\"();\\]|--|/\*"
@@ -39,9 +40,12 @@ _ESCAPED = re.compile(rb"\\.|''|'", re.DOTALL)
 _NAME = re.compile(rb'""|"')
 _BLOCK = re.compile(rb"/\*|\*/")
 _ESCAPING = re.compile(rb"(?:\A|[^" + _NAME_BYTE + rb"])[eE]\Z")
-_CONFORMING = re.compile(
-    rb"SET\s+standard_conforming_strings\s*(?:=|TO)\s*'?(on|off)", re.IGNORECASE
+_CONFORMING = re.compile(rb"SET standard_conforming_strings = '?(on|off)\b")
+# A string that goes on in another line is of the kind that it began as.
+_CONTINUED = re.compile(
+    rb"(?:[ \t\f\v]|--[^\r\n]*)*[\r\n](?:\s|--[^\r\n]*[\r\n])*'",
 )
+_GAP = 4096
 _COPY = re.compile(
     rb"COPY (" + QUALIFIED + rb")"
     rb"(?: \(" + IDENTIFIER + rb"(?:, " + IDENTIFIER + rb")*\)| )? FROM stdin;"
@@ -69,14 +73,16 @@ class _Scanner:
                 return
             line = window.line
             if head == b"--":
-                yield Comment(self._rest_of_line(), line)
+                yield Comment(self._behind_line(_COMMENT_END), line)
             elif head[:1] == b"\\":
-                yield MetaCommand(self._rest_of_line(), line)
+                command = self._behind_line(_LINE)
+                self._conforming = self._conforming or command.startswith(b"\\connect")
+                yield MetaCommand(command, line)
             else:
                 yield from self._statement(line)
 
-    def _rest_of_line(self) -> bytes:
-        self._window.behind(_LINE)
+    def _behind_line(self, end: re.Pattern[bytes]) -> bytes:
+        self._window.behind(end)
         return self._window.taken().rstrip()
 
     def _statement(self, line: int) -> Iterator[Event]:
@@ -89,7 +95,7 @@ class _Scanner:
             yield from self._copy(text, line)
             return
         if said := _CONFORMING.match(text):
-            self._conforming = said[1].lower() == b"on"
+            self._conforming = said[1] == b"on"
         yield Statement(text, line)
 
     def _behind_statement(self) -> None:
@@ -116,21 +122,28 @@ class _Scanner:
         window = self._window
         if token == b"'":
             before = window.text[max(0, window.at - 3) : window.at - 1]
-            escaped = not self._conforming or _ESCAPING.search(before) is not None
-            pattern = _ESCAPED if escaped else _STRING
-            while window.behind(pattern)[0] != b"'":
-                pass
+            if self._conforming and not _ESCAPING.search(before):
+                self._behind_string(_STRING)
+            else:
+                self._behind_string(_ESCAPED)
+                while found := _CONTINUED.match(window.ahead(_GAP)):
+                    window.at += found.end()
+                    self._behind_string(_ESCAPED)
         elif token == b'"':
             while window.behind(_NAME)[0] != b'"':
                 pass
         elif token == b"--":
-            window.behind(_LINE)
+            window.behind(_COMMENT_END)
         elif token == b"/*":
             depth = 1
             while depth:
                 depth += 1 if window.behind(_BLOCK)[0] == b"/*" else -1
         else:
             window.behind(re.compile(re.escape(token)))
+
+    def _behind_string(self, pattern: re.Pattern[bytes]) -> None:
+        while self._window.behind(pattern)[0] != b"'":
+            pass
 
     def _copy(self, text: bytes, line: int) -> Iterator[Event]:
         form = _COPY.fullmatch(text)

@@ -68,10 +68,18 @@ class Session:
         self._stopped = stopped
         self._settings: dict[str, bytes] = {}
 
-    def run(self, text: bytes) -> list[bytes]:
-        """Run statements, all or none of them; give the tag of each."""
+    def run(self, *statements: bytes) -> list[bytes]:
+        """Run statements, all or none of them; give the tag of each.
+
+        PostgreSQL refuses a text that it reads as more than one statement: what was judged as one
+        is run as one, wherever it finds the end of a string or a comment.
+        Ref.: PostgreSQL documentation, Extended Query; libpq, Pipeline Mode
+        """
         try:
-            self._pgconn.send_query(text)
+            if len(statements) > 1:
+                return self._pipelined(statements)
+            self._pgconn.exit_pipeline_mode()
+            self._pgconn.send_query_params(statements[0], None)
             self._flush()
             return self._results()
         except psycopg.OperationalError as error:
@@ -81,7 +89,7 @@ class Session:
         """Have these settings in force."""
         lacking = {n: sql for n, sql in settings.items() if self._settings.get(n) != sql}
         if lacking:
-            self.run(b"\n".join(lacking.values()))
+            self.run(*lacking.values())
             self._settings |= lacking
 
     def put(self, data: memoryview) -> None:
@@ -112,7 +120,16 @@ class Session:
                 self._pgconn.finish()
         self._connection.close()
 
-    def _results(self) -> list[bytes]:
+    def _pipelined(self, statements: tuple[bytes, ...]) -> list[bytes]:
+        self._pgconn.enter_pipeline_mode()
+        for text in statements:
+            self._pgconn.send_query_params(text, None)
+        self._pgconn.pipeline_sync()
+        self._flush()
+        return self._results(len(statements))
+
+    def _results(self, pipelined: int = 0) -> list[bytes]:
+        """Give the tags: up to the end of one statement, or up to the end of so many."""
         tags: list[bytes] = []
         failed: SqlError | None = None
         while True:
@@ -120,7 +137,10 @@ class Session:
                 self._wait(select.POLLIN)
                 self._pgconn.consume_input()
             result = self._pgconn.get_result()
-            if result is None:
+            if result is None and pipelined:
+                pipelined -= 1
+                continue
+            if result is None or result.status == pq.ExecStatus.PIPELINE_SYNC:
                 break
             if result.status == pq.ExecStatus.COPY_IN:
                 return tags

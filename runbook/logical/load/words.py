@@ -8,13 +8,13 @@ IDENTIFIER = rb'(?:"(?:[^"]|"")+"|[a-z_\x80-\xff][\w$\x80-\xff]*)'
 QUALIFIED = IDENTIFIER + rb"(?:\." + IDENTIFIER + rb")?"
 WITHOUT_QUOTED = re.compile(
     rb"(?<![\w$\x80-\xff])[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'"
-    rb"|(\$(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*)?\$).*?\1|--[^\n]*|/\*.*?\*/",
+    rb"|(\$(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*)?\$).*?\1|--[^\r\n]*|/\*.*?\*/",
     re.DOTALL,
 )
 """Matches what is no code: strings and comments."""
 
 _CONNINFO = re.compile(rb"\\connect -reuse-previous=on \"dbname='((?:[^'\\]|\\.)*)'\"")
-_PLAIN = re.compile(rb'\\connect ("(?:[^"]|"")+"|[^\s"]+)')
+_PLAIN = re.compile(rb'\\connect ("(?:[^"]|"")+"|[^\s"`]+)')
 
 
 def plain(identifier: bytes) -> str:

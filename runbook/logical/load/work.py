@@ -57,7 +57,7 @@ class Work:
         """
         if len(statements) > 1 and not any(_ALONE.match(each.text) for each in statements):
             try:
-                tags = session.run(b"\n".join(each.text for each in statements))
+                tags = session.run(*(each.text for each in statements))
             except SqlError:
                 return [done for each in statements for done in self.run(session, [each])]
             return [(each.line, tag) for each, tag in zip(statements, tags, strict=True)]

@@ -114,6 +114,46 @@ def test_what_the_dump_alone_brings_is_told_when_another_dump_is_loaded(
         load(pieces(rich), contents, scene.node(target), expected=EXPECTED)
 
 
+_RUN = "COPY public.owned FROM PROGRAM $$touch {marker}$$; --"
+_ALIKE = {
+    "another session": "SET standard_conforming_strings = off;\n\\connect postgres\n"
+    f"COMMENT ON DATABASE postgres IS 'a\\'; {_RUN}';\n",
+    "reset": "SET standard_conforming_strings = off;\nRESET standard_conforming_strings;\n"
+    f"COMMENT ON DATABASE postgres IS 'a\\'; {_RUN}';\n",
+    "reset all": "SET standard_conforming_strings = off;\nRESET ALL;\n"
+    f"COMMENT ON DATABASE postgres IS 'a\\'; {_RUN}';\n",
+    "another word": "SET standard_conforming_strings = false;\n"
+    f"COMMENT ON DATABASE postgres IS 'a\\''; {_RUN}';\n",
+    "carriage return": f"COMMENT ON DATABASE postgres IS 'a' --\r; {_RUN}\n;\n",
+    "continued": f"COMMENT ON DATABASE postgres IS E'a'\n'b\\''; {_RUN}';\n",
+    "continued far away": f"COMMENT ON DATABASE postgres IS E'a'{' ' * 9000}\n'b\\''; {_RUN}';\n",
+    "quoted setting": 'SET standard_conforming_strings = "off";\n'
+    f"COMMENT ON DATABASE postgres IS 'a\\''; {_RUN}';\n",
+}
+
+
+@pytest.mark.parametrize("how", _ALIKE)
+def test_two_commands_in_what_looks_like_one_statement_are_not_run(
+    source: PostgresNode, target: PostgresNode, how: str
+) -> None:
+    """PostgreSQL ends strings and comments elsewhere than a reader that trusts the text."""
+    marker = target.directory / "owned"
+    text = dump(source, "--globals-only")
+    at = text.index(b"--\n-- PostgreSQL database cluster dump complete")
+    said = _ALIKE[how].format(marker=marker)
+    body = (
+        f"\\connect postgres\nCREATE TABLE public.owned (a text);\nBEGIN;\nCOMMIT;\n{said}".encode()
+    )
+    told = ""
+    try:
+        loaded(text[:at] + body + text[at:], scene.node(target))
+    except RunbookError as error:
+        told = error.message
+    target.psql("DROP TABLE IF EXISTS public.owned")
+    assert not marker.exists(), marker.unlink()
+    assert told
+
+
 def slowly(text: bytes, at: bytes, then: threading.Event, go: threading.Event) -> Iterator[bytes]:
     """Give a dump until somewhere in its rows, tell, and wait."""
     half = text.index(at) + 6_000_000

@@ -83,6 +83,12 @@ CREATE TRIGGER pg_ls_all BEFORE INSERT ON public.dblink FOR EACH ROW EXECUTE FUN
         b"CREATE TABLE public.t (a) AS TABLE public.dblink_exec('x', 'y');",
         b"CREATE MATERIALIZED VIEW public.v AS SELECT pg_ls_dir('/');",
         b"SET client_encoding = 'SJIS';",
+        b"set client_encoding = 'SJIS';",
+        b"SET Client_Encoding = 'SJIS';",
+        b"SET standard_conforming_strings = false;",
+        b"SET STANDARD_conforming_strings TO off;",
+        b"RESET standard_conforming_strings;",
+        b"RESET ALL;",
         b"CREATE TABLE public.t (a int\0);",
         b"DROP DATABASE IF EXISTS shop_aside;",
         b"DROP OWNED BY postgres;",
@@ -96,6 +102,23 @@ def test_a_hostile_dump_is_refused_with_its_line(hostile: bytes) -> None:
     line = HEAD.count(b"\n") + 2
     assert f"line {line}" in refused.value.message
     assert refused.value.detail
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        b"\\connect shop postgres evil",
+        b"\\connect -reuse-previous=on \"dbname='shop' host='evil'\"",
+        b"\\connect `id`",
+        b"\\connect",
+        b"\\encoding SJIS",
+    ],
+)
+def test_a_connect_that_is_not_understood_is_refused(command: bytes) -> None:
+    again = b"\\unrestrict def\n%s\n\\restrict def\n"
+    assert survey(iter([dump(again % b"\\connect shop")])).databases
+    with pytest.raises(DumpRefused, match="a psql command that may not run"):
+        survey(iter([dump(again % command)]))
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,22 @@ def test_every_statement_ends_where_psql_ends_it() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        b"SELECT 'a' -- it's\r;",
+        b"SELECT E'a' \n\t-- it's\n 'b\\';';",
+        b"SET standard_conforming_strings = off;",
+    ],
+)
+def test_strings_and_comments_end_where_postgresql_ends_them(first: bytes) -> None:
+    rest = [b"SELECT 'a\\';", b"SELECT 2;"]
+    text = b"\n".join([first, b"\\connect shop", *rest, b""])
+    for size in (1, len(text)):
+        found = _events(_pieces(text, size))
+        assert [each.text for each in found if isinstance(each, Statement)] == [first, *rest]
+
+
 def test_every_event_knows_its_line() -> None:
     lines = _RICH.splitlines()
     for event in _events(iter([_RICH])):
