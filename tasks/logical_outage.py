@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from runbook import check, ensure, note, together
-from runbook.actions import Action, Execute
+from runbook.actions import Action, Execute, Work
+from runbook.approval import ApprovalNeeded
+from runbook.cluster import Cluster
 from runbook.errors import CheckFailed, CommandFailed, RunbookError
 from runbook.hosts import Command
 from runbook.logical.recovery.firewall import PortBlock, listening
@@ -90,14 +92,24 @@ def drop_slots(job: Recovery) -> None:
 
 
 @contextmanager
-def never_left_closed(job: Recovery, settings: LogicalBackups) -> Iterator[None]:
-    """Open the port on every way out of the block; a dead worker leaves that to the kernel."""
+def never_left_closed(cluster: Cluster, settings: LogicalBackups) -> Iterator[None]:
+    """Open the port on every way out of the block but the question to people.
+
+    A dead worker leaves it to the kernel, or to the next run: also to one that fails in its plan,
+    or that people refuse. A dry run opens nothing.
+    """
+    run, wanted = current(), settings.recovery
+    blocks = [_block(cluster, node, wanted) for node in cluster.nodes if wanted.block_port]
+    if not run.planning:
+        run.if_refused += [_when_refused(block) for block in blocks]
     try:
         yield
+    except ApprovalNeeded:
+        raise
     except BaseException as error:
-        if not current().planning and settings.recovery.block_port:
-            told = _opened_in_haste(_block(job, settings.recovery))
-            if told and isinstance(error, RunbookError):
+        for block in blocks if run.locked else ():
+            told = _opened_in_haste(block)
+            if told and isinstance(error, RunbookError) and run.memory.get(block.table):
                 error.hint = f"{error.hint} {told}".strip()
         raise
 
@@ -109,7 +121,9 @@ def close_port(job: Recovery, settings: LogicalBackups) -> None:
     if not wanted.block_port:
         note("the settings say that the port is not blocked: see that no client comes in")
         return
-    closing = _Closing(job, _block(job, wanted))
+    block = _block(job.lineup.cluster, job.primary, wanted)
+    current().memory[block.table] = not current().planning
+    closing = _Closing(job, block)
     ensure(
         f"port {job.primary.port} of {job.primary} is closed to all but the cluster's nodes, "
         f"for {wanted.block_expires} at most",
@@ -123,7 +137,7 @@ def open_port(job: Recovery, settings: LogicalBackups) -> None:
     """See that nothing of ours keeps clients away."""
     if not settings.recovery.block_port:
         return
-    block = _block(job, settings.recovery)
+    block = _block(job.lineup.cluster, job.primary, settings.recovery)
     ensure(f"port {job.primary.port} of {job.primary} is open", holds=block.is_gone, by=block.open)
 
 
@@ -201,9 +215,24 @@ def _stop(job: Recovery, node: Node) -> None:
     service.stop(node, unless=job.is_proven)
 
 
-def _block(job: Recovery, settings: RecoverySettings) -> PortBlock:
-    nodes = tuple(dict.fromkeys(job.lineup.cluster.nodes))
-    return PortBlock(job.primary, nodes, settings.block_expires)
+def _block(cluster: Cluster, node: Node, settings: RecoverySettings) -> PortBlock:
+    return PortBlock(node, tuple(dict.fromkeys(cluster.nodes)), settings.block_expires)
+
+
+def _when_refused(block: PortBlock) -> Action:
+    """Give the same for people's refusal: there is no run to record it by then."""
+    line = f"open port {block.node.port}, where a run that was killed has left it closed"
+    return Work(block.node.host.name, line, partial(_opened, block))
+
+
+def _opened(block: PortBlock) -> str:
+    try:
+        for action in () if block.is_gone() else block.open():
+            action.perform()
+    except RunbookError as error:
+        log.warning("the port of %s cannot be opened: %s", block.node, error.message)
+        return error.message
+    return "open"
 
 
 def _opened_in_haste(block: PortBlock) -> str:

@@ -57,18 +57,22 @@ def logical_recovery(
     settings = recovery.settings(shop)
     clients = repoint.chosen(shop.apps, skip)
 
-    with step("1", "Retrieve the required information and find the primary node"):
-        nodes = logical_fitness.choose(shop, settings, without)
+    with logical_outage.never_left_closed(shop, settings):
+        with step("1", "Retrieve the required information and find the primary node"):
+            nodes = logical_fitness.choose(shop, settings, without)
 
-    with recovery.opened(load_store(settings.store), nodes) as store:
-        with step("2", "Verify the whole backup, and what it would create"):
-            job = recovery.chosen(shop, store, nodes, backup, again=again)
-            logical_fitness.fits(job, settings, clients, scenario=scenario, remove_old=remove_old)
+        with recovery.opened(load_store(settings.store), nodes) as store:
+            with step("2", "Verify the whole backup, and what it would create"):
+                job = recovery.chosen(shop, store, nodes, backup, again=again)
+                logical_fitness.fits(
+                    job, settings, clients, scenario=scenario, remove_old=remove_old
+                )
 
-        with step("3", "Ask for the go-ahead"):
-            approve(f"All databases in {job} replace those of {shop}; what came after it is lost.")
+            with step("3", "Ask for the go-ahead"):
+                approve(
+                    f"All databases in {job} replace those of {shop}; what came after it is lost."
+                )
 
-        with logical_outage.never_left_closed(job, settings):
             with step("4", "Stop the applications"):
                 apps.stop(clients, unless=job.is_proven)
 

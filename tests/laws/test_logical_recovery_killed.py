@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 
 from tests.lab.loopback import LoopbackLab
+from tests.lab.trouble import unreachable
 from tests.laws import logical_recovery_scene
 from tests.laws.logical_recovery_scene import (
     Recoverable,
     assert_recovered,
+    blocked,
     loads,
     recover,
+    rules,
     unblock,
 )
 from tests.laws.outcome import Point
@@ -20,12 +24,12 @@ from tests.laws.outcome import Point
 pytestmark = pytest.mark.lab
 
 POINTS = [
-    *map(Point, ("5", "8")),
+    *map(Point, ("4", "5", "6", "7", "8", "9")),
     Point("10", 6),
     Point("10"),
     Point("11", transfer=True),
     Point("11", 3),
-    *map(Point, ("11", "12", "14", "15")),
+    *map(Point, ("11", "12", "13", "14", "15")),
     Point("16", 1),
     *map(Point, ("16", "17")),
 ]
@@ -64,6 +68,24 @@ def test_killed_at_any_moment_it_goes_on_and_loads_nothing_twice(damaged: Recove
     assert loads(runs) == 2
     clones = [line for run in runs for line in run.commands if " standby clone " in line]
     assert len(clones) == 1
+
+
+def test_a_port_that_a_killed_run_has_left_closed_is_opened_by_the_next_whatever_becomes_of_it(
+    damaged: Recoverable,
+) -> None:
+    first, second = damaged.nodes
+    for trouble_of, answer, ended in (
+        (unreachable(second.host), "approve", "CheckFailed"),
+        (nullcontext(), "refuse", "RefusedByPerson"),
+    ):
+        assert recover(damaged, at=Point("8")).ended == "killed"
+        assert recover(damaged, dry_run=True).completed
+        assert rules(first)
+        with trouble_of:
+            outcome = recover(damaged, answer=answer)
+        assert outcome.ended == ended, outcome.said
+        assert "may be closed still" not in outcome.said
+        assert not blocked(damaged)
 
 
 def _no_backup_takes_it(scene: Recoverable) -> None:
