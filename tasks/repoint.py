@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from runbook import Need, check, ensure, note, together
+from runbook import Need, check, ensure, fact, note, together
 from runbook.apps import App
-from runbook.errors import SettingsError
+from runbook.errors import CommandFailed, SettingsError, Unreachable
 from runbook.repoint.job import Repointing, read
 from runbook.repoint.target import Target
 from tasks._task import task
@@ -28,8 +28,7 @@ def chosen(apps: Sequence[App], skip: str = "") -> tuple[App, ...]:
             detail=f"known: {', '.join(sorted(known)) or 'none'}",
         )
     out = [app for app in apps if names & {app.name, app.host.name, str(app)}]
-    for app in out:
-        note(f"{app} is left out by skip: it is not stopped, and keeps the old address")
+    together([partial(_left_out, app) for app in out])
     return tuple(app for app in apps if app not in out)
 
 
@@ -71,6 +70,18 @@ def applications(apps: Sequence[App], address: str, port: int | None = None) -> 
 def recreate(apps: Sequence[App], address: str, port: int | None = None) -> None:
     """See that every application runs, with the address of its files."""
     together([partial(_recreated, app, Target(address, port)) for app in apps])
+
+
+def _left_out(app: App) -> None:
+    """Tell what becomes of it: a run of before may have stopped it, and nothing starts it again."""
+    note(f"{app} is left out by skip: it is not stopped, and keeps the old address")
+    try:
+        if app.is_still():
+            lines = "; ".join(f"on {action.where}: {action}" for action in app.starting())
+            told = "stopped already, by a run of before or by hand, and skip leaves it so"
+            fact(f"STANDS STILL: {app}", f"{told}. To start it: {lines}")
+    except (CommandFailed, Unreachable) as error:
+        note(f"whether {app} runs is not known: {error.message}")
 
 
 def _stopped(app: App, unless: Callable[[], bool]) -> None:

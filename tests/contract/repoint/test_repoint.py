@@ -81,6 +81,18 @@ def test_a_host_that_does_not_answer_is_named_and_nothing_is_changed(site: Site)
     assert site.file(1, ENV_NAME).read_text() == CHANGED_ENV
 
 
+def test_an_application_that_a_run_has_stopped_is_not_left_out_without_a_word(site: Site) -> None:
+    away = site.folder(1) / "stopped"
+    running = site.run(site.plain(), skip="repointb", dry_run=True)
+    assert not [fact for fact in running.plan.facts if "STANDS STILL" in fact.name]
+    away.touch()
+    stopped = site.run(site.plain(), skip="repointb", dry_run=True)
+    (fact,) = [fact for fact in stopped.plan.facts if "STANDS STILL" in fact.name]
+    assert fact.name == "STANDS STILL: gateway on repointb"
+    assert fact.value.endswith(f"To start it: on repointb: rm {away}")
+    assert fact.bound
+
+
 def test_a_full_disk_on_the_second_host_leaves_the_first_as_it_was(site: Site) -> None:
     shutil.rmtree(site.folder(1))
     site.folder(1).mkdir()
