@@ -13,6 +13,7 @@ from runbook.replication.clone import Clone
 from runbook.replication.clone_places import known_source, targets
 from runbook.replication.cloning import Cloning
 from runbook.replication.following import Following, following
+from runbook.replication.half_rejoin import HalfRejoin
 from runbook.replication.members import repmgr_of, repmgr_program
 from runbook.replication.server import look
 from runbook.run import current
@@ -32,12 +33,12 @@ def to_clone(
     again: bool = False,
     remove_old: bool = False,
     fast_checkpoint: bool = True,
-    own_files: str = "",
 ) -> Clone:
     """Give the job of cloning a standby from the primary; see `Clone` for what may be chosen."""
     mine = following(node.located(), primary)
     taken = known_source(primary)
     places = targets(mine.node, taken, mine.mine.mapping)
+    own_files = HalfRejoin(mine.node, places.data).own_files()
     return Clone(mine, places, of, again, remove_old, fast_checkpoint, own_files, taken)
 
 

@@ -14,8 +14,9 @@ from runbook.replication import limits
 from runbook.replication.clone import Clone
 from runbook.replication.divergence import Divergence, divergence
 from runbook.replication.following import following
+from runbook.replication.half_rejoin import HalfRejoin
 from runbook.replication.members import repmgr_of
-from runbook.replication.returning import Return, Way, way_of, written
+from runbook.replication.returning import Return, Way, way_of
 from runbook.replication.survey import Survey, survey
 from runbook.restore.place import kept
 from tasks import clones, lost_standby
@@ -91,7 +92,7 @@ def _way_back(clone: Clone, found: Survey, wishes: Wishes) -> Return:
             f"a server is at work on {node}, and does not answer",
             hint="It may be starting or hanging. Wait, or stop it, and start the runbook again.",
         )
-    job = _prepared_before(clone, void=running and not writes)
+    job = None if writes else _prepared_before(clone, void=running)
     if job is not None:
         return job
     control = node.readable_controldata()
@@ -112,14 +113,11 @@ def _prepared_before(clone: Clone, *, void: bool) -> Return | None:
     mark = clone.mark()
     if clone.is_made_ready() or (mark is not None and mark.finished is None):
         return Return(clone, Way.CLONE)
-    data, node = clone.places.data, clone.node
-    job = Return(clone, Way.REWIND, void=void)
-    if written(node, job.rejoining):
+    half = HalfRejoin(clone.node, clone.places.data)
+    if half.is_cut_short():
         note("a rewind was interrupted: what it left is no data directory, so it is cloned anew")
-        newest = kept(node.host, data, node.os_user)["diverged"][-1:]
-        own = f"{data.diverged(newest[0])}/config" if newest else ""
-        return Return(replace(clone, own_files=own), Way.CLONE)
-    if written(node, job.rejoined) and not void:
+        return Return(clone, Way.CLONE)
+    if half.rejoined_by() and not void:
         return Return(clone, Way.PLAIN)
     return None
 

@@ -63,7 +63,11 @@ def prove(job: Return) -> None:
     clones.prove(job.clone)
     if job.way is Way.CLONE:
         clones.close(job.clone)
-    ensure(f"the return of {job} has come to its end", holds=job.is_closed, by=Rejoining(job).close)
+    ensure(
+        f"the return of {job} has come to its end",
+        holds=job.half.is_over,
+        by=[job.half.removal()],
+    )
     check(
         f"{job.primary} accepts writes, and {job} does not",
         lambda: job.primary.accepts_writes() and not job.node.accepts_writes(),

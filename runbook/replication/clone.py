@@ -9,6 +9,7 @@ from runbook.actions import Action, Work
 from runbook.postgres import Node
 from runbook.replication.clone_places import CLONE, NOTHING, Source
 from runbook.replication.following import Following
+from runbook.replication.half_rejoin import HalfRejoin
 from runbook.restore.marks import RestoreMark, read_mark, write_mark
 from runbook.restore.outage import StopClock
 from runbook.restore.swap import swaps
@@ -110,13 +111,21 @@ class Clone:
 
     def closed(self) -> bool:
         """Tell whether the clone has been brought to its end."""
-        mark = read_mark(self.node.host, self.live, self.node.os_user)
-        return mark is None or mark.finished is not None
+        return self._unfinished() is None and self._half.is_over()
 
     def close(self) -> tuple[Action, ...]:
-        """Write into the mark that the standby has proven itself."""
+        """Write into the mark that the standby has proven itself; a rejoin of before is over."""
         line = f"write the end of the rebuild into the mark in {self.live}"
-        return (Work(self.node.host.name, line, self._close),)
+        over = () if self._half.is_over() else (self._half.removal(),)
+        return (Work(self.node.host.name, line, self._close), *over)
+
+    @property
+    def _half(self) -> HalfRejoin:
+        return HalfRejoin(self.node, self.places.data)
+
+    def _unfinished(self) -> RestoreMark | None:
+        mark = read_mark(self.node.host, self.live, self.node.os_user)
+        return mark if mark is not None and mark.finished is None else None
 
     def _own(self, mark: RestoreMark | None) -> RestoreMark | None:
         return mark if mark is not None and mark.backup == self.made_of else None
@@ -129,8 +138,9 @@ class Clone:
         return slot is not None and slot.wal_status not in (None, "lost")
 
     def _close(self) -> str:
-        mark = read_mark(self.node.host, self.live, self.node.os_user)
-        assert mark is not None
+        mark = self._unfinished()
+        if mark is None:
+            return f"{self.node} had proven itself before"
         now = mark.model_copy(update={"finished": datetime.now(UTC)})
         write_mark(self.node.host, self.live, self.node.os_user, now)
         return f"{self.node} has proven itself"

@@ -54,7 +54,7 @@ if [ -n "$config" ]; then set -- "$@" -c "config_file=$config"; fi
 _REJOIN = """set -eu
 cd /
 rejoining=$1 rejoined=$2 run=$3 live=$4 own=$5; shift 5
-if [ -n "$own" ]; then echo "$run" >"$rejoining"; sync "$rejoining"; fi
+if [ -n "$own" ]; then printf '%s\n%s\n' "$run" "$own" >"$rejoining"; sync "$rejoining"; fi
 "$@"
 if [ -d "$own/conf.d" ]; then rm -rf -- "$live/conf.d"; cp -pr -- "$own/conf.d" "$live/"; fi
 test -e "$live/standby.signal"
@@ -89,9 +89,9 @@ class Rejoining:
         node, host = job.node, job.node.host
         settings = {"data_directory": job.data.live, "service_start_command": "true"}
         mapping = job.clone.following.mine.mapping
-        copy = copied(node, self.job.configuration, settings, mapping)
+        copy = copied(node, self.job.half.configuration, settings, mapping)
         told = "with service_start_command = true, so that it starts nothing"
-        line = f"cp {repmgr_of(node).configuration} {self.job.configuration}, {told}"
+        line = f"cp {repmgr_of(node).configuration} {self.job.half.configuration}, {told}"
         rehearsal = self.command(dry_run=True)
         return (
             *(() if job.clean else (self._recovered(),)),
@@ -107,19 +107,13 @@ class Rejoining:
         rewinds = job.way is Way.REWIND
         return repmgr.rejoin(
             repmgr_program(node),
-            self.job.configuration,
+            self.job.half.configuration,
             connection(job.clone.following).conninfo,
             user=node.os_user,
             keeping=(*OWN_FILES, "postgresql.auto.conf") if rewinds else (),
             archive=job.kept if rewinds else "",
             dry_run=dry_run,
         )
-
-    def close(self) -> tuple[Action, ...]:
-        """Take away what only told how far the return was."""
-        node = self.job.node
-        remove = Command(("rm", "-f", "--", *self.job.passing), user=node.os_user)
-        return (Execute(node.host, remove),)
 
     @contextmanager
     def nothing_left(self) -> Iterator[None]:
@@ -149,7 +143,7 @@ class Rejoining:
     def _rejoin(self) -> Command:
         job, command = self.job, self.command()
         own = f"{job.kept}/config" if job.way is Way.REWIND else ""
-        state = (job.rejoining, job.rejoined, current().id, job.data.live, own)
+        state = (job.half.rejoining, job.half.rejoined, current().id, job.data.live, own)
         argv = ("sh", "-c", _REJOIN, "rejoin", *state, *command.argv)
         return Command(argv, user=command.user, env=command.env, leashed=True)
 
@@ -164,4 +158,4 @@ class Rejoining:
             log.warning("%s is left as it is: %s", job, error.message)
 
     def _gone(self) -> Command:
-        return Command(("rm", "-f", "--", self.job.configuration), user=self.job.node.os_user)
+        return Command(("rm", "-f", "--", self.job.half.configuration), user=self.job.node.os_user)

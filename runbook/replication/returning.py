@@ -9,6 +9,7 @@ from runbook.postgres import Node
 from runbook.postgres.state import ControlData
 from runbook.replication.clone import Clone
 from runbook.replication.divergence import Divergence
+from runbook.replication.half_rejoin import HalfRejoin
 from runbook.restore.place import Place
 from runbook.run import current
 
@@ -59,24 +60,9 @@ class Return:
         return kept_directory(self.data, self.alone)
 
     @property
-    def rejoining(self) -> str:
-        """Name the file that stands there while pg_rewind is at work."""
-        return self.data.state("rejoining")
-
-    @property
-    def rejoined(self) -> str:
-        """Name the file that repmgr's success is written to, until the node has proven itself."""
-        return self.data.state("rejoined")
-
-    @property
-    def configuration(self) -> str:
-        """Name the copy of repmgr.conf that repmgr rejoins the node with."""
-        return f"{self.data.incoming('rejoin')}.repmgr.conf"
-
-    @property
-    def passing(self) -> tuple[str, ...]:
-        """Name the files that are of use only until the node has proven itself."""
-        return (self.rejoining, self.rejoined, self.configuration)
+    def half(self) -> HalfRejoin:
+        """Give what a rejoin leaves beside the data until the node has proven itself."""
+        return HalfRejoin(self.node, self.data)
 
     def is_prepared(self) -> bool:
         """Tell whether the data directory is that of a standby of the primary."""
@@ -84,7 +70,7 @@ class Return:
             return True
         if self.way is Way.CLONE:
             return self.clone.in_place()
-        by = written(self.node, self.rejoined)
+        by = self.half.rejoined_by()
         if by and (not self.void or by == current().id):
             return True
         return not self.void and not self.clone.following.problem()
@@ -95,21 +81,12 @@ class Return:
             "test", "-d", self.kept, user=self.node.os_user
         )
 
-    def is_closed(self) -> bool:
-        """Tell whether nothing is left that only tells how far the return is."""
-        return not any(written(self.node, path) for path in self.passing)
-
 
 def kept_directory(data: Place, alone: Divergence | None) -> str:
     """Name the directory after the timeline and the position of the fork."""
     if alone is None or alone.fork is None:
         return ""
     return data.diverged(f"{alone.timeline}-{str(alone.fork).replace('/', '_')}")
-
-
-def written(node: Node, path: str) -> str:
-    """Read what a state file says; empty where there is none."""
-    return node.host.content(path, user=node.os_user).strip()
 
 
 def way_of(control: ControlData, alone: Divergence, *, running: bool) -> Way:

@@ -201,6 +201,39 @@ def test_a_rewind_that_was_interrupted_is_no_data_directory_and_is_cloned(health
     assert len(kept(old)) == len(healthy.aside(old)) == 1
 
 
+def test_a_standby_rebuild_after_an_interrupted_rewind_keeps_what_was_the_nodes_own(
+    healthy: Scene,
+) -> None:
+    old, new = hand_over(healthy, alone=ALONE), healthy.node("jb")
+    own = own_line(old).read_text()
+    before = configuration(old).read_text()
+    begun = slow_rewind(old)
+    running = healthy.runner.start("rejoin", cluster=healthy.name, node="ja")
+    processes.until(begun.exists, "pg_rewind has begun", within=60)
+    os.kill(running.pid, signal.SIGKILL)
+    assert running.outcome().ended == "killed"
+    configuration(old).write_text(before)
+    theirs = (new.data_directory / "postgresql.conf").read_text()
+    (old.data_directory / "postgresql.conf").write_text(theirs)  # as pg_rewind leaves it
+    done = healthy.run("standby-rebuild", standby="ja")
+    assert done.completed, done.said
+    assert_back(healthy)
+    assert (old.data_directory / "postgresql.conf").read_text() == own
+
+
+@pytest.mark.parametrize("left", ["rejoining", "rejoined"])
+def test_what_an_old_rejoin_has_left_decides_nothing(healthy: Scene, left: str) -> None:
+    old, new = healthy.node("ja"), healthy.node("jb")
+    (old.directory / f"main.{left}").write_text("0123\n")
+    with split.cut_off(new):
+        old.psql(ALONE[0], database="shop")
+        split.promoted_by_hand(new)
+    with healthy.unchanged():
+        refused = rejoin(healthy)
+    assert refused.ended == "Refused", refused.said
+    assert "only ja holds: 1 commit" in refused.said
+
+
 def slow_rewind(node: PostgresNode) -> Path:
     """Let repmgr on a node run a pg_rewind that stays at work for long; give what shows it."""
     programs, begun = node.directory / "programs", node.directory / "log" / "rewind-begun"
