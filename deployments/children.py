@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -19,18 +19,49 @@ from runbook.marks import ProcessId, process_identity
 _LOOK_SECONDS = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass
 class Child:
-    """A running program of our own, such as the Prefect server."""
+    """A running program of our own, such as the Prefect server: a Python module's command line."""
 
     name: str
-    process: subprocess.Popen[bytes]
-    log: Path
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    folder: Path
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.start()
+
+    @property
+    def log(self) -> Path:
+        """Name the file that it writes to."""
+        return self.folder / f"{self.name}.log"
+
+    @property
+    def note(self) -> Path:
+        """Name the file that tells its process to a later launcher."""
+        return self.folder / f"{self.name}.json"
 
     @property
     def is_running(self) -> bool:
         """Tell whether it has not ended."""
         return self.process.poll() is None
+
+    def start(self) -> None:
+        """Start it, or start it again when it has ended."""
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                (sys.executable, "-m", *self.argv),
+                env=dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        identity = process_identity(self.process.pid)
+        if identity is not None:
+            self.note.write_text(identity.model_dump_json())
 
     def stop(self, patience: float) -> None:
         """Ask it to end, and end it when its patience is over."""
@@ -52,43 +83,33 @@ def child(
     The terminal's Ctrl-C reaches the launcher alone, which drains first. Its process is noted on
     disk, so that a launcher that was killed leaves nothing that the next one cannot find.
     """
-    folder = state / "children"
-    folder.mkdir(parents=True, exist_ok=True)
-    log, note = folder / f"{name}.log", folder / f"{name}.json"
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            (sys.executable, "-m", *argv),
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    started = Child(name, process, log)
+    started = Child(name, argv, environment, state / "children")
     try:
-        identity = process_identity(process.pid)
-        if identity is not None:
-            note.write_text(identity.model_dump_json())
         yield started
     finally:
         started.stop(patience)
-        note.unlink(missing_ok=True)
+        started.note.unlink(missing_ok=True)
+
+
+def left_behind(state: Path) -> dict[Path, ProcessId]:
+    """Give what a killed launcher has left running, by its notes."""
+    found = {}
+    for note in sorted((state / "children").glob("*.json")):
+        with suppress(OSError, ValidationError):
+            process = ProcessId.model_validate_json(note.read_text())
+            if process.is_alive:
+                found[note] = process
+    return found
 
 
 def end_left_behind(state: Path, patience: float = 10.0) -> tuple[str, ...]:
     """End what a killed launcher has left running, by exactly these processes; give their names."""
-    ended = []
-    for note in sorted((state / "children").glob("*.json")):
-        try:
-            process = ProcessId.model_validate_json(note.read_text())
-        except (OSError, ValidationError):
-            note.unlink(missing_ok=True)
-            continue
-        if process.is_alive:
-            _end(process, patience)
-            ended.append(note.stem)
+    ended = left_behind(state)
+    for process in ended.values():
+        _end(process, patience)
+    for note in (state / "children").glob("*.json"):
         note.unlink(missing_ok=True)
-    return tuple(ended)
+    return tuple(note.stem for note in ended)
 
 
 def last_lines(log: Path, count: int = 15) -> str:

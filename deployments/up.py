@@ -9,10 +9,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolUpdate
 from prefect.client.schemas.objects import FlowRun
@@ -23,7 +24,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from deployments.children import Child, child, end_left_behind, last_lines
+from deployments.children import Child, child, end_left_behind, last_lines, left_behind
 from deployments.login import insist_on_own_login, login_environment
 from deployments.openness import openness
 from deployments.reach import insist_on_server
@@ -32,6 +33,7 @@ from deployments.register import Registered, register
 from deployments.settings import POOL, ControlRoom
 from flows._watch import told
 from runbook.errors import RunbookError, Unreachable
+from runbook.marks import living
 
 _REAP_EVERY_SECONDS = 60.0
 _LOOK_SECONDS = 0.2
@@ -73,14 +75,13 @@ class Launcher:
         self.room.state.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             stack.enter_context(_only_launcher(self.room.state))
-            for name in end_left_behind(self.room.state):
-                self.tell(f"ended the {name} that an earlier launcher had left running")
             settings = {
                 PREFECT_API_URL: self.room.api,
                 PREFECT_HOME: self.room.state / "prefect",
                 PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: "ignore",
             }
             stack.enter_context(temporary_settings(settings))
+            self._take_over()
             if self.server:
                 insist_on_own_login()
                 self._start_server(stack)
@@ -93,14 +94,29 @@ class Launcher:
             yield
 
     def watch(self) -> None:
-        """Reap every minute, until stopped or until server or worker ends by itself."""
+        """Reap every minute, until stopped or until the worker ends by itself.
+
+        A server that has ended is started again. The runs under way need neither of them.
+        """
         due = time.monotonic() + _REAP_EVERY_SECONDS
         while not self.stopping.wait(_LOOK_SECONDS):
-            for started in self._children:
-                _insist_on(started)
+            try:
+                self._keep_up()
+            except RunbookError as error:
+                self.tell(f"{error.message}; runs come to their end first")
+                self._await_ends()
+                raise
             if time.monotonic() >= due:
                 told(lambda: self._say_reaped(reap(self.room.state)))
                 due = time.monotonic() + _REAP_EVERY_SECONDS
+
+    def _keep_up(self) -> None:
+        for started in self._children:
+            if started.name == "server" and not started.is_running:
+                self.tell(f"the server has ended by itself and is started again: {started.log}")
+                started.start()
+                self._await_server(started)
+            _insist_on(started)
 
     def __post_init__(self) -> None:
         self._children: list[Child] = []
@@ -110,8 +126,10 @@ class Launcher:
 
     def _start_server(self, stack: ExitStack) -> None:
         argv = ("prefect", "server", "start", "--host", self.room.host, "--port")
+        self._await_server(self._start(stack, "server", (*argv, str(self.room.port))))
+
+    def _await_server(self, server: Child) -> None:
         began = time.monotonic()
-        server = self._start(stack, "server", (*argv, str(self.room.port)))
         while not _healthy():
             _insist_on(server)
             if self.stopping.is_set() or time.monotonic() - began > self.patience:
@@ -147,15 +165,46 @@ class Launcher:
         told(lambda: self._say_reaped(reap(self.room.state, alone=_no_other_worker())))
         told(self._resume_pool)
 
+    def _take_over(self) -> None:
+        """End what a killed launcher has left running, when the runs that it carries have ended."""
+        if left_behind(self.room.state):
+            self._await_ends()
+            if self.stopping.is_set():
+                self._await_runs()
+        for name in end_left_behind(self.room.state):
+            self.tell(f"ended the {name} that an earlier launcher had left running")
+
+    def _await_ends(self) -> None:
+        """Wait until no process here carries a run, or until somebody asks for a stop."""
+        self._say_waiting(self._running_here())
+        while self._running_here() and not self.stopping.is_set():
+            time.sleep(_LOOK_SECONDS * 5)
+
     def _await_runs(self) -> None:
         """Give running steps their time; it begins when they are known: a server may be slow."""
-        running = _runs_here()
-        if running:
-            self.tell(f"waiting for {', '.join(run.name for run in running)}")
+        running = self._running_here(certain=False)
+        self._say_waiting(running)
         until = time.monotonic() + self.drain
         while running and time.monotonic() < until:
             time.sleep(_LOOK_SECONDS * 5)
-            running = _runs_here()
+            running = self._running_here(certain=False)
+
+    def _running_here(self, *, certain: bool = True) -> list[str]:
+        """Name the runs of this machine, which left their marks; a server is not needed.
+
+        With one, also those that have still to tell it of their end, and without `certain` those
+        that a worker has taken and not started yet.
+        """
+        marks = living(self.room.state / "runs")
+        found = {mark.run: f"{mark.runbook} {mark.cluster}" for mark in marks}
+        with suppress(httpx.HTTPError):
+            known = [run for run in _runs_here() if run.infrastructure_pid or not certain]
+            found.update((str(run.id), run.name) for run in known)
+        return list(found.values())
+
+    def _say_waiting(self, runs: Iterable[str]) -> None:
+        if runs:
+            self.tell(f"waiting for {', '.join(runs)}")
 
     def _pause_pool(self) -> None:
         """Pause the pool, and note that it was us: a person's own pause stays."""

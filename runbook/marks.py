@@ -94,6 +94,12 @@ def read_mark(folder: Path, run: str) -> RunMark | None:
         return None
 
 
+def living(folder: Path) -> list[RunMark]:
+    """Give the marks of the runs whose process is alive here."""
+    marks = [read_mark(folder, path.stem) for path in sorted(folder.glob("*.json"))]
+    return [mark for mark in marks if mark is not None and mark.process.is_alive]
+
+
 def remove_mark(folder: Path, run: str) -> None:
     """Remove the mark that a dead process left behind."""
     (folder / f"{run}.json").unlink(missing_ok=True)

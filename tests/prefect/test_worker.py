@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import LogCreate
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -113,6 +115,37 @@ def test_stopping_lets_a_short_run_end_and_says_what_it_cut_off(
     assert "Crashed" not in room.log.read_text()
     room.start()
     assert standing(short).completed, standing(short)
+
+
+def test_a_run_goes_on_without_its_server_which_is_started_again(room: Room, deployed: str) -> None:
+    name = deployed
+    run = order("hold", name, {"dry_run": False, "seconds": 20})
+    until(lambda: "held" in world_of(room, name), 180, lambda: str(standing(run)))
+    before = room.pid("server")
+    os.kill(before, signal.SIGKILL)
+    until(lambda: room.pid("server") != before and _answers(), 180, room.log.read_text)
+    assert "the server has ended by itself" in room.log.read_text()
+    assert _follow(run).completed
+    assert world_of(room, name) == {"held", "slept"}
+
+
+def _answers() -> bool:
+    with get_client(sync_client=True) as client:
+        return client.api_healthcheck() is None
+
+
+def test_a_run_goes_on_when_its_launcher_is_killed_and_started_again(
+    room: Room, deployed: str
+) -> None:
+    name = deployed
+    run = order("hold", name, {"dry_run": False, "seconds": 20})
+    until(lambda: "held" in world_of(room, name), 180, lambda: str(standing(run)))
+    assert room.launcher is not None
+    room.launcher.kill()
+    room.launcher.wait(10)
+    room.start()
+    assert "waiting for hold" in room.log.read_text()
+    assert standing(run).completed, standing(run)
 
 
 def test_a_deployment_with_a_cron_gets_its_runs(client: SyncPrefectClient, deployed: str) -> None:
