@@ -10,10 +10,9 @@ from uuid import UUID
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import FlowPauseTimeout, NotPausedError, ObjectNotFound
-from prefect.flow_runs import resume_flow_run
 
 from deployments.orders import requested_by
-from deployments.waiting import deadline_of, question_of, sign, waiting_runs
+from deployments.waiting import answer_signed, deadline_of, question_of, waiting_runs
 from flows._form import AskedPlan, Signed, plan_key, read_note
 from runbook.errors import Refused, SettingsError
 from runbook.plan import Plan
@@ -78,10 +77,10 @@ def answer(
         "confirm": confirm,
         **({"code": code} if code else {}),
     }
-    with get_client(sync_client=True) as client:
-        sign(client, _paused(client, run), Signed(user=user, signature=signature))
+    signed = Signed(user=user, signature=signature)
     try:
-        resume_flow_run(run, run_input=given, _sync=True)  # type: ignore[call-arg]
+        with get_client(sync_client=True) as client:
+            answer_signed(client, _paused(client, run), given, signed)
     except NotPausedError:
         raise _not_waiting(run, "somebody else was faster") from None
     except FlowPauseTimeout:

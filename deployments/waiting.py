@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -46,13 +47,23 @@ def deadline_of(run: FlowRun) -> datetime | None:
     return until - EXPIRY_MARGIN if until else None
 
 
-def sign(client: SyncPrefectClient, run: FlowRun, signed: Signed) -> None:
-    """Note at a waiting run who answers outside the form; an earlier note is replaced."""
-    key = door_key(question_of(run))
+def answer_signed(
+    client: SyncPrefectClient, run: FlowRun, given: Mapping[str, str], signed: Signed
+) -> None:
+    """Answer a waiting run outside the form, with a note of who did; no answer, no note.
+
+    What Prefect raises of an answer that it does not take is raised.
+    """
+    key = door_key(question_of(run), given)
     if read_note(client, run.id, key) is not None:
         client.delete_flow_run_input(run.id, key)
     text = json.dumps(signed.model_dump_json())
     client.create_flow_run_input(run.id, key, text, sender="pg-runbooks")
+    try:
+        resume_flow_run(run.id, run_input=dict(given), _sync=True)  # type: ignore[call-arg]
+    except BaseException:
+        client.delete_flow_run_input(run.id, key)
+        raise
 
 
 def question_of(run: FlowRun) -> str:
@@ -65,10 +76,9 @@ def expire(client: SyncPrefectClient, run: FlowRun) -> bool:
 
     False when somebody has answered in the meantime.
     """
-    sign(client, run, Signed(user=EXPIRED))
     given = {"decision": "refuse", "approver": "nobody", "reason": EXPIRED, "confirm": ""}
     try:
-        resume_flow_run(run.id, run_input=given, _sync=True)  # type: ignore[call-arg]
+        answer_signed(client, run, given, Signed(user=EXPIRED))
     except NotPausedError:
         return False
     return True

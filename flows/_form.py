@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -74,9 +76,13 @@ def answer_key(plan: Plan, attempt: int, number: int = 0) -> str:
     return f"approval-{plan.digest[:16]}-{attempt}" + (f"-{number}" if number else "")
 
 
-def door_key(key: str) -> str:
-    """Name the note in which the command line tells who answered there."""
-    return f"door-{key}"
+def door_key(key: str, given: Mapping[str, object]) -> str:
+    """Name the note in which the command line tells who gave this very answer there.
+
+    Another answer to the question does not find it: whoever gives that was not there.
+    """
+    said = json.dumps([given[name] for name in ("decision", "approver", "reason", "confirm")])
+    return f"door-{key}-{hashlib.sha256(said.encode()).hexdigest()[:16]}"
 
 
 def plan_key(key: str) -> str:
@@ -103,7 +109,7 @@ class SuspendingGate:
         self._asked[plan.digest] += 1
         settings = approval_of(plan)
         given = self._given(plan, question, key, settings)
-        beside = _beside(self.run.id, key)
+        beside = _beside(self.run.id, door_key(key, given.model_dump()))
         asked, answered = _times(self.run.id, key)
         _insist_in_time(plan, beside, asked, answered, settings.deadline)
         return Answer(
@@ -192,7 +198,7 @@ def _asks(state: State[object], key: str) -> bool:
 def _beside(run: UUID, key: str) -> Signed:
     """Give what the command line left beside an answer; nobody for an answer in the form."""
     with get_client(sync_client=True) as client:
-        note = read_note(client, run, door_key(key))
+        note = read_note(client, run, key)
     return Signed.model_validate_json(note) if note else Signed(user="")
 
 

@@ -11,6 +11,7 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.client.schemas.objects import StateType
+from prefect.flow_runs import resume_flow_run
 from prefect.states import AwaitingRetry
 
 from deployments.answers import answer, pending, waiting
@@ -152,6 +153,22 @@ def test_a_mistyped_name_is_not_accepted_and_the_run_goes_on_waiting(touch: Here
     assert waiting(run).run == run
     answer(run, "approve", approver="Ada", confirm=touch.cluster)
     assert touch.go(run).is_completed()
+
+
+def test_an_answer_in_the_form_is_not_his_who_mistyped_at_the_command_line(
+    room: Room, touch: Here
+) -> None:
+    run = touch.create()
+    touch.go(run)
+    with pytest.raises(Refused, match="not accepted"):
+        answer(run, "approve", approver="dana", confirm="shopp")
+    given = {"decision": "approve", "approver": "Grace", "reason": "", "confirm": touch.cluster}
+    resume_flow_run(run, run_input=given)
+    assert touch.go(run).is_completed()
+    (entry,) = [
+        e for e in read_trail(room.state / "audit" / f"{run}.jsonl") if e["event"] == "answer"
+    ]
+    assert (entry["approver"], entry["door"]) == ("Grace", "Prefect form")
 
 
 def test_nobody_answering_in_time_takes_back_what_was_prepared_and_ends_as_cancelled(
