@@ -45,6 +45,9 @@ def reap(state: Path, *, now: datetime | None = None, alone: bool = False) -> tu
     with get_client(sync_client=True) as client:
         ended = [_reap_lost(client, run, state, moment, alone) for run in _active(client)]
         ended += [_reap_unanswered(client, run, moment) for run in _unanswered(client, moment)]
+        for run in _recent(client, StateType.CANCELLED, moment):
+            # One that was cancelled while it waited has had no process to do this.
+            forget_codes(client, run.id)
     return tuple(reaped for reaped in ended if reaped is not None)
 
 
@@ -135,9 +138,13 @@ def _active(client: SyncPrefectClient) -> list[FlowRun]:
 
 
 def _unanswered(client: SyncPrefectClient, now: datetime) -> list[FlowRun]:
-    failed = runs_in(client, [StateType.FAILED])
-    recent = [run for run in failed if run.state and now - run.state.timestamp < _LOOK_BACK]
-    return waiting_runs(client) + [r for r in recent if _expired_by_prefect(r)]
+    failed = _recent(client, StateType.FAILED, now)
+    return waiting_runs(client) + [run for run in failed if _expired_by_prefect(run)]
+
+
+def _recent(client: SyncPrefectClient, ended: StateType, now: datetime) -> list[FlowRun]:
+    runs = runs_in(client, [ended])
+    return [run for run in runs if run.state and now - run.state.timestamp < _LOOK_BACK]
 
 
 def _expired_by_prefect(run: FlowRun) -> bool:

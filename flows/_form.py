@@ -39,7 +39,8 @@ class ApprovalForm(RunInput):
     """What the form asks."""
 
     decision: Literal["approve", "refuse"] = Field(
-        description="refuse ends the run as cancelled; nothing has been changed yet."
+        description="refuse ends the run as cancelled and takes back what it has prepared; "
+        "Prefect's own Cancel leaves that there. Nothing has been changed yet."
     )
     approver: str = Field(min_length=2, description="Your name, for the record.")
     reason: str = Field(default="", description="Ticket, or why.")

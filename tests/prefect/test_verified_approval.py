@@ -15,7 +15,7 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.flow_runs import resume_flow_run
-from prefect.states import Running
+from prefect.states import Cancelled, Running
 from pydantic import SecretStr
 
 from blocks.load import load_policy
@@ -190,8 +190,8 @@ def test_codes_of_a_run_that_ended_in_any_way_are_told_by_no_api(
     room: Room, client: SyncPrefectClient, cluster: ClusterMaker, bank: Bank
 ) -> None:
     touch = Here(client, procedures.touch, cluster(policy=bank.policy(Rule(approvals=2))))
-    refused, lost = touch.create(), touch.create()
-    for run in (refused, lost):
+    refused, lost, cancelled = touch.create(), touch.create(), touch.create()
+    for run in (refused, lost, cancelled):
         touch.go(run)
         answer(run, "approve", approver="dana", confirm=touch.cluster, code=bank.code())
     first = bank.code()
@@ -201,9 +201,11 @@ def test_codes_of_a_run_that_ended_in_any_way_are_told_by_no_api(
     assert touch.go(refused).type == StateType.CANCELLED
     assert first not in answers(client, refused)
     client.set_flow_run_state(lost, Running(), force=True)
+    client.set_flow_run_state(cancelled, Cancelled(), force=True)
     (reaped,) = (each for each in reap(room.state, alone=True) if each.run == str(lost))
     assert reaped.outcome == "Crashed"
     assert '"code"' not in answers(client, lost)
+    assert '"code"' not in answers(client, cancelled)
 
 
 def answers(client: SyncPrefectClient, run: UUID) -> str:
