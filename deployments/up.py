@@ -31,6 +31,7 @@ from deployments.reach import insist_on_server
 from deployments.reaper import Reaped, active_runs, carried_here, reap
 from deployments.register import Registered, register
 from deployments.settings import POOL, ControlRoom
+from flows._own_database import own_database_url
 from flows._watch import told
 from runbook.errors import RunbookError, Unreachable
 from runbook.marks import living
@@ -87,6 +88,7 @@ class Launcher:
                 self._start_server(stack)
             insist_on_server(self.room.api, patience=self.patience, given_up=self.stopping.is_set)
             self._say_openness()
+            self._say_unguarded()
             self._say_registered(register(self.timezone, self.packages))
             self._say_reaped(reap(self.room.state, alone=_no_other_worker()))
             self._resume_pool()
@@ -228,6 +230,14 @@ class Launcher:
         seen = openness(self.room.api)
         if seen.gravity:
             self.tell(f"{seen.gravity.upper()}: {seen.message}. {seen.hint}".rstrip())
+
+    def _say_unguarded(self) -> None:
+        """Say it where a worker cannot keep its runs from the database that Prefect lives in."""
+        if not self.server and not own_database_url().startswith("postgresql"):
+            self.tell(
+                "WARNING: this worker does not know Prefect's own database, and keeps no run from "
+                "it. Where the server has PostgreSQL, set PREFECT_API_DATABASE_CONNECTION_URL here."
+            )
 
     def _say_registered(self, done: Iterable[Registered]) -> None:
         for one in done:

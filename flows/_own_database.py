@@ -17,10 +17,11 @@ def refuse_ours(cluster: Cluster, leaves: Sequence[Node] = ()) -> None:
     Or a server that it `leaves`.
     """
     if FlowRunContext.get() is not None:
-        refuse_own_database(cluster, _url(), leaves)
+        refuse_own_database(cluster, own_database_url(), leaves)
 
 
-def _url() -> str:
+def own_database_url() -> str:
+    """Give where the settings of this process say that Prefect keeps its runs."""
     from prefect.settings import get_current_settings
 
     url = get_current_settings().server.database.connection_url

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
+from psycopg.pq import Conninfo
 
 from runbook.cluster import Cluster
 from runbook.errors import CheckFailed, CommandFailed, RunbookError, Unreachable
 from runbook.hosts import Local, Ssh
 from runbook.postgres import Node
+from runbook.watch import log
 
 _CONNECT_SECONDS = 5
 
@@ -37,18 +39,30 @@ def refuse_own_database(cluster: Cluster, url: str, leaves: Sequence[Node] = ())
 
 
 def _identifier_at(url: str) -> str:
-    """Ask Prefect's database for its system identifier; empty when it does not tell."""
-    scheme, _, rest = url.partition("://")
+    """Ask Prefect's database for its system identifier; empty, and told, when it does not tell."""
     try:
-        with psycopg.connect(
-            f"{scheme.partition('+')[0]}://{rest}", connect_timeout=_CONNECT_SECONDS
-        ) as connection:
+        with psycopg.connect(_for_libpq(url), connect_timeout=_CONNECT_SECONDS) as connection:
             row = connection.execute(
                 "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
             ).fetchone()
-    except psycopg.Error:
+    except psycopg.Error as error:
+        log.warning(
+            "Prefect's own database at %s cannot be asked: %s. Whether this cluster holds it is "
+            "judged by addresses alone",
+            _place(url),
+            type(error).__name__,
+        )
         return ""
     return str(row[0]) if row else ""
+
+
+def _for_libpq(url: str) -> str:
+    """Give the URL without the options of Prefect's driver, which libpq refuses; its TLS stays."""
+    parts = urlsplit(url)
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    given = {"sslmode" if name == "ssl" else name: each for name, each in parse_qsl(parts.query)}
+    query = {name: each for name, each in given.items() if name in known}
+    return urlunsplit(parts._replace(scheme="postgresql", query=urlencode(query)))
 
 
 def _identifier_of(node: Node) -> str:
@@ -70,9 +84,11 @@ def _same_address(node: Node, url: str) -> bool:
     if port != node.port:
         return False
     way = node.host.way
-    named = {way.address} if isinstance(way, Ssh) else set()
+    named = {node.address} - {""}
+    if isinstance(way, Ssh):
+        named |= {way.address}
     if isinstance(way, Local):
-        named = {"localhost", socket.gethostname(), node.address}
+        named |= {"localhost", socket.gethostname()}
     if host.startswith("/"):
         return isinstance(way, Local)
     return bool(_addresses({host}) & _addresses(named))

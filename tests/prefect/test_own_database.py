@@ -9,7 +9,7 @@ from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, temporary_sett
 from blocks.save import save
 from runbook.cluster import Backups, Cluster
 from runbook.errors import CheckFailed
-from runbook.hosts import Host
+from runbook.hosts import Host, Ssh
 from runbook.inventory import Inventory
 from runbook.own_database import refuse_own_database
 from runbook.postgres import Node
@@ -55,9 +55,10 @@ def test_the_same_server_is_refused_by_its_system_identifier(home: PostgresNode)
     elsewhere = _cluster(home).model_copy(
         update={"nodes": (_cluster(home).nodes[0].model_copy(update={"address": "127.0.0.9"}),)}
     )
-    with pytest.raises(CheckFailed, match="holds Prefect's own database") as told:
-        refuse_own_database(elsewhere, _url(home, "postgres"))
-    assert PASSWORD not in str(told.value)
+    for options in ("", "?ssl=prefer&prepared_statement_cache_size=0"):
+        with pytest.raises(CheckFailed, match="holds Prefect's own database") as told:
+            refuse_own_database(elsewhere, _url(home, "postgres") + options)
+        assert PASSWORD not in str(told.value)
 
 
 def test_another_server_is_not_refused(home: PostgresNode, other: PostgresNode) -> None:
@@ -73,13 +74,21 @@ def test_a_server_that_a_run_replaces_is_refused_too(
         refuse_own_database(_cluster(other), _url(home, "postgres"), _cluster(home).nodes)
 
 
-def test_a_stopped_server_is_refused_by_its_address(home: PostgresNode) -> None:
+def test_a_stopped_server_is_refused_by_its_address_and_the_doubt_is_told(
+    home: PostgresNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    far = _cluster(home).nodes[0]
+    way = Ssh(address="127.0.0.9", port=1, user="nobody")
+    far = far.model_copy(update={"host": Host(name="far", way=way)})
     home.stop()
     try:
-        with pytest.raises(CheckFailed, match="holds Prefect's own database"):
-            refuse_own_database(_cluster(home), _url(home))
+        for cluster in (_cluster(home), _cluster(home).model_copy(update={"nodes": (far,)})):
+            with pytest.raises(CheckFailed, match="holds Prefect's own database"):
+                refuse_own_database(cluster, _url(home))
     finally:
         home.start()
+    assert "judged by addresses alone" in caplog.text
+    assert PASSWORD not in caplog.text
 
 
 def test_a_run_on_that_cluster_fails_before_it_does_anything(
