@@ -37,15 +37,56 @@ def backups(
     *,
     cluster: Annotated[str, typer.Option(help="Only this cluster; else all of them.")] = "",
     inventory: InventoryOption = None,
+    max_age: Annotated[
+        str,
+        typer.Option(help="Exit 1 where the newest sound one is older, as 26h."),
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """List the backups of a cluster, or of all; the newest sound one is marked."""
+    allowed = _seconds(max_age) if max_age else None
     clusters = chosen_clusters(cluster, use(inventory))
     rows = [row for item in clusters for row in _listed(item)]
     if as_json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
     else:
         _show(rows)
+    if allowed is not None:
+        _insist_on_age([item.name for item in clusters], rows, allowed)
+
+
+def _seconds(age: str) -> float:
+    """Read an age, as 26h or 1d 2h."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from runbook.errors import SettingsError
+    from runbook.objectives import Span
+
+    try:
+        return TypeAdapter(Span).validate_python(age).total_seconds()
+    except ValidationError as error:
+        raise SettingsError(f"--max-age {age} is no age", hint="Give one such as 26h.") from error
+
+
+def _insist_on_age(clusters: Sequence[str], rows: Sequence[Row], allowed: float) -> None:
+    """Fail for every cluster whose newest sound backup is older than so many seconds."""
+    from runbook.errors import CheckFailed
+    from runbook.units import readable_seconds
+
+    late = []
+    for cluster in clusters:
+        ages = [row.age for row in rows if row.cluster == cluster and row.state == "sound"]
+        if not ages:
+            late.append(f"{cluster}: there is no sound backup")
+        elif min(ages) > allowed:
+            most, age = readable_seconds(allowed), readable_seconds(min(ages))
+            late.append(f"{cluster}: the newest sound backup is older than {most}: {age}")
+    if late:
+        raise CheckFailed(
+            "; ".join(late),
+            hint="Take one: pg-runbooks run base-backup --cluster NAME --go. Where nights are "
+            "missing, `pg-runbooks check` names what keeps them from running.",
+        )
 
 
 def _listed(cluster: Cluster) -> list[Row]:

@@ -45,6 +45,24 @@ def test_a_backup_is_taken_and_listed(backed_up: ShopOfTests) -> None:
     assert re.search(rf"→ .*{rows[0]['id']}.* fast .*sound", text)
 
 
+def test_monitoring_is_told_when_the_newest_sound_backup_is_too_old(backed_up: ShopOfTests) -> None:
+    good = backed_up.command("backups", "--max-age", "26h")
+    assert (good.returncode, good.stderr) == (0, "")
+    time.sleep(1)
+    old = backed_up.command("backups", "--max-age", "1s", "--json")
+    assert old.returncode == 1
+    assert len(json.loads(old.stdout)) == 1
+    assert f"ERROR:  {backed_up.cluster}: the newest sound backup is older than 1.0 s" in old.stderr
+    store = f"path: {backed_up.place.store}"
+    empty = backed_up.changed_inventory(store, f"{store}/empty")
+    none = backed_up.command("backups", "--max-age", "1d", "--inventory", str(empty))
+    assert none.returncode == 1
+    assert f"ERROR:  {backed_up.cluster}: there is no sound backup" in none.stderr
+    wrong = backed_up.command("backups", "--max-age", "soon")
+    assert wrong.returncode == 2
+    assert "such as 26h" in wrong.stderr
+
+
 def test_a_wrong_confirmation_is_refused_and_nothing_is_changed(backed_up: ShopOfTests) -> None:
     before = backed_up.entries(), backed_up.records()
     done = backed_up.run("instance-restore", "--go", *APPROVED, "--confirm", "shop-prod")
