@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import DeploymentUpdate
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolUpdate
 from prefect.utilities.callables import parameter_schema
 
 from blocks.load import load_cluster
 from blocks.save import save
+from deployments.cli.finding import Finding
+from deployments.cli.server_findings import server_findings
 from deployments.prefect_yaml import PATH, example
 from deployments.register import discover, flow_of, plots, register
 from deployments.settings import POOL
@@ -62,6 +64,33 @@ def test_no_deployment_has_a_limit_and_one_that_had_loses_it(
     found = [client.read_deployment_by_name(f"{flow}/{name}") for flow in ("tick", "touch")]
     assert [one.global_concurrency_limit for one in found] == [None, None]
     assert [one.active for one in found[0].schedules] == [False]
+
+
+def test_check_names_a_paused_pool_and_a_schedule_that_is_off(
+    client: SyncPrefectClient, deployed: str
+) -> None:
+    pool, *rest = nights_told()
+    assert (pool.what, pool.gravity) == (f"work pool {POOL} is not paused", "")
+    assert not [one for one in rest if deployed in one.what]
+    deployment = client.read_deployment_by_name(f"tick/{deployed}")
+    schedule = deployment.schedules[0].id
+    client.update_deployment_schedule(deployment.id, schedule, active=False)
+    client.update_work_pool(POOL, WorkPoolUpdate(is_paused=True))
+    try:
+        paused, *rest = nights_told()
+    finally:
+        client.update_work_pool(POOL, WorkPoolUpdate(is_paused=False))
+        client.update_deployment_schedule(deployment.id, schedule, active=True)
+    (off,) = [one for one in rest if deployed in one.what]
+    assert (paused.gravity, off.gravity) == ("warning", "warning")
+    assert "is paused: no run begins" in paused.what
+    assert f"the schedule of tick/{deployed} is off" in off.what
+    assert f"schedule resume tick/{deployed} {schedule}" in off.hint
+
+
+def nights_told() -> list[Finding]:
+    """Give what `check` says of the server, but for its login."""
+    return [finding for finding in server_findings() if finding.where == "nights"]
 
 
 def test_every_runbook_is_found() -> None:
