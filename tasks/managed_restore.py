@@ -38,8 +38,8 @@ def choose(cluster: Cluster, wanted: str, again: bool) -> RestoreOrder:
         note(f"ordered {job.mark.began:%Y-%m-%d %H:%M:%S} UTC by run {job.mark.run}")
     if job.is_hidden:
         note(
-            "the agent's log was replaced since that restore ended: whether somebody else has "
-            "restored meanwhile cannot be seen; again=true restores once more"
+            "the agent's log was replaced since that restore ended: a restore by somebody else "
+            "meanwhile may not stand there; again=true restores once more"
         )
     position = job.log.position()
     note(f"the agent's log on {job.log.host} can be read: {job.log.path}, {position.size} bytes")

@@ -11,14 +11,31 @@ from runbook.hosts import Command, Host
 from runbook.manager.marks import LogPosition
 from runbook.postgres import Node
 
+_WHERE = r"""stat -c '%i %s' -- "$1" || exit 1
+[ -r "$1" ] || exit 1
+"""
 # Gives inode and size, and what stands behind a position, as far as it tells how a restore goes:
 # of the requests, the restores and what was refused. The manager asks for its order all the time.
-_READ = r"""stat -c '%i %s' -- "$1" || exit 1
-[ -r "$1" ] || exit 1
-tail -c "+$2" -- "$1" |
-  grep -aE '"POST /v1/(restore HTTP|[^"]*" [^2])|(INFO|WARN|ERROR|FATAL) -- :' | tail -n "$3"
+# A file that was renamed since, by its inode, is read first; not a copy, whose age nobody knows.
+# Arguments: path, position, lines at most, inode.
+_READ = (
+    _WHERE
+    + r"""told() {
+  tail -c "+$2" -- "$1" |
+    grep -aE '"POST /v1/(restore HTTP|[^"]*" [^2])|(INFO|WARN|ERROR|FATAL) -- :' | tail -n "$3"
+}
+if [ "$(stat -c %i -- "$1")" != "$4" ]; then
+  for old in "$1"[.-]*; do
+    if [ "$(stat -c %i -- "$old")" = "$4" ]; then told "$old" "$2" "$3"; fi
+  done 2>/dev/null
+  set -- "$1" 1 "$3"
+elif [ "$(stat -c %s -- "$1")" -lt $(($2 - 1)) ]; then
+  set -- "$1" 1 "$3"
+fi
+told "$1" "$2" "$3"
 true
 """
+)
 _MOST = 2000
 _ACCESS = re.compile(r'"POST (/v1/\w+) HTTP/[\d.]+" (\d{3})')
 _LOGGED = re.compile(r"(INFO|WARN|ERROR|FATAL) -- : ?(.*)")
@@ -61,14 +78,16 @@ class Seen:
     """What a log tells behind a position.
 
     `at` is where it ends now. `is_cut`: lines are missing, for it is a new or a shortened file, or
-    tells too much. `is_begun`: the restore has begun, whether or not the lines still tell it.
-    `unread` tells why nobody could look.
+    tells too much. `is_begun`: the restore has begun, whether or not the lines still tell it;
+    `is_over`: they told its success before, unless another has begun. `unread` tells why nobody
+    could look.
     """
 
     lines: tuple[Line, ...]
     at: LogPosition | None = None
     is_cut: bool = False
     is_begun: bool = False
+    is_over: bool = False
     unread: str = ""
 
     @property
@@ -79,7 +98,8 @@ class Seen:
     @property
     def has_succeeded(self) -> bool:
         """Tell whether the last restore that was begun has succeeded."""
-        return any(line.is_success for line in self._of_the_last)
+        was_over = self.is_over and not self.restores
+        return was_over or any(line.is_success for line in self._of_the_last)
 
     @property
     def trouble(self) -> str:
@@ -111,17 +131,14 @@ class AgentLog:
 
     def position(self) -> LogPosition:
         """Give where it ends now; CheckFailed where it cannot be read."""
-        return self._at(self._read(1 << 62)[0])
+        return self._at(self._answer(_WHERE)[0])
 
     def since(self, position: LogPosition) -> Seen:
         """Read what came later; from its beginning where it is a new or a shortened file."""
-        head, *lines = self._read(position.size + 1)
+        head, *lines = self._answer(_READ, position.size + 1, _MOST, position.inode)
         at = self._at(head)
-        is_other = not at.continues(position)
-        if is_other:
-            lines = self._read(1)[1:]
         told = tuple(line for text in lines if (line := _line(text)) is not None)
-        return Seen(told, at, is_cut=is_other or len(lines) >= _MOST)
+        return Seen(told, at, is_cut=not at.continues(position) or len(lines) >= _MOST)
 
     def shown(self) -> str:
         """Give the line that a person would type to follow it."""
@@ -131,8 +148,8 @@ class AgentLog:
         inode, size = head.split()
         return LogPosition(node=self.node, inode=int(inode), size=int(size))
 
-    def _read(self, start: int) -> list[str]:
-        argv = ("sh", "-c", _READ, "read", self.path, str(start), str(_MOST))
+    def _answer(self, script: str, *arguments: int) -> list[str]:
+        argv = ("sh", "-c", script, "read", self.path, *map(str, arguments))
         command = Command(argv, user=self.user, timeout=60)
         done = self.host.attempt(command)
         if done.exit_code != 0:

@@ -89,7 +89,8 @@ class RestoreMark(_Mark):
     `accepted` tells that the manager said so; `restore_id` is its number. `finished` is set when
     the cluster was well again, `failed` tells why the restore itself came to nothing. `log` is
     where the agent's log ended when it was ordered, and once it is finished, when it was; of a log
-    that was replaced meanwhile, its beginning. `begun`: what comes there is about this restore.
+    that was replaced meanwhile, its beginning. `begun`: what comes there is about this restore;
+    `succeeded`: it has told that already.
     """
 
     kind: ClassVar[str] = "restore"
@@ -99,6 +100,7 @@ class RestoreMark(_Mark):
     ghosts: Ghosts
     accepted: bool = False
     begun: bool = False
+    succeeded: bool = False
     restore_id: int | None = None
     finished: datetime | None = None
     failed: str = ""

@@ -168,7 +168,7 @@ class RestoreOrder:
         except (Unreachable, CheckFailed) as error:
             seen = Seen((), unread=error.message)
         begun = self.mark.begun or (self.mark.accepted and seen.is_cut)
-        seen = replace(seen, is_begun=begun)
+        seen = replace(seen, is_begun=begun, is_over=self.mark.succeeded)
         try:
             instance = self.api.instance_now()
         except RunbookError as error:
@@ -176,14 +176,16 @@ class RestoreOrder:
         return _State(seen, instance, self.mark.restore_id)
 
     def _followed(self, seen: Seen, last: LogPosition) -> LogPosition:
-        """Write down that it has begun, and where a log that was replaced is to be read from."""
+        """Write down how far it is, and where a log that was replaced is to be read from."""
         assert self.mark is not None
         if seen.at is None:
             return last
-        if not seen.at.continues(last):
-            self._keep(begun=True, log=seen.at.model_copy(update={"size": 0}))
-        elif seen.restores and not self.mark.begun:
-            self._keep(begun=True)
+        is_other = not seen.at.continues(last)
+        begun = self.mark.begun or is_other or seen.restores > 0
+        log = seen.at.model_copy(update={"size": 0}) if is_other else self.mark.log
+        told = {"begun": begun, "succeeded": seen.has_succeeded, "log": log}
+        if told != {name: getattr(self.mark, name) for name in told}:
+            self._keep(**told)
         return seen.at
 
     def _keep(self, **fields: object) -> None:

@@ -76,7 +76,7 @@ class Scene:
 
     def unchanged(self) -> AbstractContextManager[Observation]:
         """Prove that nothing changes on the node in a block."""
-        return self.lab.unchanged(self.node, scripts=(*READING, agent_log._READ))
+        return self.lab.unchanged(self.node, scripts=(*READING, agent_log._WHERE, agent_log._READ))
 
     def _inventory(self) -> dict[str, Any]:
         manager = {

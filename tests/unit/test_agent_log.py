@@ -62,10 +62,22 @@ def test_a_log_that_was_rotated_or_emptied_is_read_from_its_beginning(
 ) -> None:
     position, path = log.position(), Path(log.path)
     if rotated:
-        path.rename(path.with_suffix(".1"))
+        path.rename(f"{path}.1")
     path.write_text("".join(PAGE.splitlines(keepends=True)[:4]))
     seen = log.since(position)
     assert (seen.restores, seen.has_succeeded) == (1, True)
+
+
+def test_what_stands_in_the_file_that_was_renamed_is_read_too(log: AgentLog) -> None:
+    position, path = log.position(), Path(log.path)
+    with path.open("a") as file:
+        file.write(PAGE)
+    path.rename(f"{path}.1")
+    path.write_text(ERROR)
+    Path(f"{path}.2").write_text(PAGE * 2)
+    seen = log.since(position)
+    assert (seen.restores, seen.has_succeeded, seen.last) == (1, True, str(seen.lines[-1]))
+    assert seen.trouble == "ERROR psql: server closed"
 
 
 def test_requests_of_the_manager_do_not_crowd_out_the_restore(log: AgentLog) -> None:

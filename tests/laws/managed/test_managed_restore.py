@@ -124,14 +124,14 @@ def test_an_order_that_never_arrived_is_told_and_given_by_the_next_run(scene: Sc
 
 def rotated(scene: Scene) -> None:
     log = scene.manager.log
-    log.rename(log.with_suffix(".1"))
+    log.rename(f"{log}.1")
     log.write_text("")
     log.chmod(0o644)
 
 
 def rotated_late(scene: Scene) -> None:
     log = scene.manager.log
-    log.rename(log.with_suffix(".1"))
+    log.rename(f"{log}.1")
     time.sleep(0.5)
     log.write_text("")
     log.chmod(0o644)
@@ -165,6 +165,24 @@ def test_a_log_that_does_not_stay_as_it_was_hides_no_success(
     assert outcome.completed, outcome.said
     assert scene.manager.rows() == BEFORE
     assert restore(scene).completed
+    assert scene.manager.count(ORDER) == 1
+
+
+@pytest.mark.parametrize("worker", ["lives", "was killed"])
+def test_a_log_that_is_rotated_after_the_success_hides_none(scene: Scene, worker: str) -> None:
+    scene.manager.outage, scene.settings = 8.0, {"restore_within": "PT20S"}
+    at = Point("5", 1) if worker == "was killed" else None
+    running = scene.runner.start("managed-restore", cluster=scene.name, at=at)
+    done = lambda: scene.manager.log.read_text().count("success") == 2  # noqa: E731
+    processes.until(done, "the agent has succeeded")
+    time.sleep(1)
+    rotated(scene)
+    if worker == "was killed":
+        assert running.outcome().ended == "killed"
+        running = scene.runner.start("managed-restore", cluster=scene.name)
+    outcome = running.outcome()
+    assert outcome.completed, outcome.said
+    assert scene.manager.rows() == BEFORE
     assert scene.manager.count(ORDER) == 1
 
 
