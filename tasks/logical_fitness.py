@@ -8,6 +8,7 @@ from functools import partial
 from runbook import check, fact, together
 from runbook.apps import App
 from runbook.cluster import Cluster
+from runbook.errors import RunbookError
 from runbook.logical.recovery.comparison import own_objects, unexpected
 from runbook.logical.recovery.firewall import PortBlock
 from runbook.logical.recovery.job import Recovery
@@ -17,7 +18,7 @@ from runbook.logical.recovery.room import clone_short_of, load_short_of
 from runbook.logical.recovery.settings import RecoverySettings
 from runbook.logical.settings import LogicalBackups
 from runbook.postgres import Node
-from runbook.replication.lineup import Lineup
+from runbook.replication.lineup import Found, Lineup, NoPrimary
 from runbook.replication.members import repmgr_program
 from tasks import lineup
 from tasks._task import task
@@ -32,9 +33,36 @@ _LONGEST_STAMP = "00000000000000"
 
 def choose(cluster: Cluster, settings: LogicalBackups, without: str) -> Lineup:
     """Look at every node; the primary is the one that accepts writes, and no other will do."""
-    nodes = lineup.choose(cluster, "", without)
+    try:
+        nodes = lineup.choose(cluster, "", without)
+    except NoPrimary as error:
+        error.hint = _way_to_a_primary(error.found)
+        raise
     _is_primary(nodes.primary, settings.recovery.alias)
     return nodes
+
+
+def _way_to_a_primary(found: Sequence[Found]) -> str:
+    """Say what makes one primary; where a recovery was begun, its node is the one."""
+    again = "then start the runbook again. Nothing was changed by this run."
+    if any(seen.writable for seen in found):
+        return f"Find out which one is right, and stop the others; {again}"
+    begun = [str(seen.node) for seen in found if _has_begun(seen)]
+    if len(begun) != 1:
+        return f"Start PostgreSQL on the node that was the primary, or promote a standby; {again}"
+    return (
+        f"A recovery was begun on {begun[0]} and the databases of before stand aside there: make "
+        f"room where its disk is full, start PostgreSQL there, {again} If it cannot start any "
+        f"more: promote a standby, which has the databases of before, and say without={begun[0]}."
+    )
+
+
+def _has_begun(seen: Found) -> bool:
+    try:
+        mark = None if seen.unreachable else read_mark(seen.node)
+    except RunbookError:  # only a hint depends on it
+        return False
+    return mark is not None and mark.finished is None
 
 
 @task("check that {node} is the primary")

@@ -77,6 +77,16 @@ class Lineup:
         return (*self.members, *(node for node in self.left_out if node.name in reached))
 
 
+class NoPrimary(CheckFailed):
+    """Not one node alone accepts writes; `found` is what was found of each."""
+
+    def __init__(
+        self, message: str, *, detail: str = "", hint: str = "", found: Sequence[Found] = ()
+    ) -> None:
+        super().__init__(message, detail=detail, hint=hint)
+        self.found = tuple(found)
+
+
 def look_around(cluster: Cluster) -> tuple[Found, ...]:
     """Look at every node at once."""
     with ThreadPoolExecutor(max_workers=len(cluster.nodes)) as pool:
@@ -127,10 +137,11 @@ def _primary(present: Sequence[Found], wanted: str) -> tuple[Node, str]:
         return named, f"named by the parameter primary; {len(writable)} nodes accept writes"
     if not writable and len(begun) == 1:
         return begun[0], "a restore of the cluster was begun there and has not come to its end"
-    raise CheckFailed(
+    raise NoPrimary(
         f"{len(writable) or 'no'} nodes accept writes: which becomes the primary?",
         detail=told,
         hint="Find out which one is right, and name it: primary=NODE. Nothing was changed.",
+        found=present,
     )
 
 

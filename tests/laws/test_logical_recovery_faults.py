@@ -31,6 +31,7 @@ from tests.laws.outcome import Outcome, Point
 pytestmark = pytest.mark.lab
 
 IN_THE_LOAD = Point("11", transfer=True)
+ROOM = 320 << 20
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +121,66 @@ def test_a_host_that_stays_away_is_told_with_the_port_that_stays_closed(
     outcome = recover(damaged)
     assert outcome.completed, outcome.said
     assert_recovered(damaged)
+
+
+def test_a_disk_that_fills_during_the_load_is_told_and_it_goes_on_with_room(
+    damaged: Recoverable,
+) -> None:
+    first = damaged.nodes[0]
+    first.psql("ALTER SYSTEM SET max_wal_size = '64MB'")
+    first.stop()
+    with trouble.small_disk(first, free=ROOM) as ballast:
+        first.start()
+        failed = damaged.run_with(
+            "logical-recovery", IN_THE_LOAD, lambda: trouble.fill(ballast, 0), backup=damaged.id
+        )
+        assert failed.ended == "LoadFailed", failed.said
+        assert "SQLSTATE 53100" in failed.said
+        assert "Make room on the node" in failed.said
+        assert not blocked(damaged)
+        is_kept_closed(damaged, failed)
+        ballast.unlink()
+        outcome = recover(damaged)
+        assert outcome.completed, outcome.said
+        assert_recovered(damaged)
+        first.stop("immediate")
+
+
+def test_a_server_that_dies_of_a_full_disk_in_the_load_is_told_and_what_to_do(
+    damaged: Recoverable,
+) -> None:
+    first = damaged.nodes[0]
+    first.psql("ALTER SYSTEM SET max_wal_size = '64MB'")
+    first.stop()
+
+    def dies() -> None:
+        trouble.fill(ballast, 0)
+        by_psql(first, "SELECT pg_switch_wal(); CHECKPOINT")
+        processes.until(lambda: not first.is_running(), "the server is dead")
+
+    with trouble.small_disk(first, free=ROOM) as ballast:
+        first.start()
+        failed = damaged.run_with("logical-recovery", IN_THE_LOAD, dies, backup=damaged.id)
+        assert "during the load" in failed.said
+        assert "The databases of before stand aside on the primary" in failed.said
+        assert not blocked(damaged)
+        down = recover(damaged)
+        assert down.ended == "NoPrimary", down.said
+        assert f"A recovery was begun on {first.name}" in down.said
+        assert "make room where its disk is full, start PostgreSQL there" in down.said
+        ballast.unlink()
+        first.start()
+        is_kept_closed(damaged, failed)
+        outcome = recover(damaged)
+        assert outcome.completed, outcome.said
+        assert_recovered(damaged)
+        first.stop("immediate")
+
+
+def by_psql(node: PostgresNode, sql: str) -> str:
+    """Run a statement that may cost the server its life; give what psql says."""
+    argv = [node.bin_directory / "psql", "-XAtqc", sql, "-h", node.socket_directory]
+    return processes.run([*argv, "-p", str(node.port)], user="postgres", check=False).stderr
 
 
 def test_a_part_that_is_lost_during_the_load_stops_it_and_one_that_is_late_does_not(
