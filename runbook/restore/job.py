@@ -11,6 +11,7 @@ from runbook.hosts import Command
 from runbook.postgres import Node
 from runbook.restore.marks import RESTORED, RestoreMark, read_mark, write_mark
 from runbook.restore.outage import StopClock
+from runbook.restore.place import kept
 from runbook.restore.ready import MakingReady
 from runbook.restore.swap import swaps
 from runbook.restore.targets import Targets
@@ -119,7 +120,7 @@ class Restore:
         return self.node.accepts_writes()
 
     def put_in_place(self) -> tuple[Action, ...]:
-        """Swap every place: old data aside, restored data in."""
+        """Swap every place: old data aside, restored data in; the data directory goes first."""
         mark = read_mark(self.node.host, self.incoming, self.node.os_user)
         stamp = mark.stamp if mark else "$(date +%Y%m%d%H%M%S)"
         host, user = self.node.host, self.node.os_user
@@ -127,7 +128,9 @@ class Restore:
         if mark is None or mark.run_id != current().id:
             claim = f"write this run's id into {self.incoming}/{RESTORED}"
             actions.append(Work(host.name, claim, self._claim))
-        actions += swaps(host, self.targets.places(), self.backup.id, stamp, user=user)
+        first = self.targets.data if self.beside and self._holds_data() else None
+        places = self.targets.places()
+        actions += swaps(host, places, self.backup.id, stamp, user=user, first=first)
         return tuple(actions)
 
     def finish(self) -> tuple[Action, ...]:
@@ -166,12 +169,19 @@ class Restore:
         return (Work(self.node.host.name, line, self._close),)
 
     def _is_complete(self) -> bool:
-        """Tell whether no part was taken away since; in an outage, some are in place already."""
-        if self.clock.started_by():
-            return True
+        """Tell whether no part was taken away since; once the old data is, some are in place."""
         host, user = self.node.host, self.node.os_user
-        parts = (place.incoming(self.backup.id) for place in self.targets.tablespaces.values())
+        mark = read_mark(host, self.incoming, user)
+        asides = kept(host, self.targets.data, user)["aside"]
+        is_aside = mark is not None and mark.stamp in asides
+        if self.clock.started_by() and (is_aside or not self._holds_data()):
+            return True
+        parts = self.targets.incoming(self.backup.id)
         return all(host.holds("test", "-d", part, user=user) for part in parts)
+
+    def _holds_data(self) -> bool:
+        path = f"{self.live}/PG_VERSION"
+        return self.node.host.holds("test", "-e", path, user=self.node.os_user)
 
     def _claim(self) -> str:
         host, user = self.node.host, self.node.os_user

@@ -26,7 +26,7 @@ class Remains:
         """Name the backup that an interrupted run began to put in this one's place; empty if none.
 
         The data directory may still bear the mark of the restore before, while a tablespace is
-        already swapped, or removed: it must not be taken for that restore. Another backup that
+        already removed: it must not be taken for that restore. Another backup that
         stands whole has removed everything, or swapped nothing, or is half in place.
         """
         job, data, mark = self.job, self.job.targets.data, self.job.mark()

@@ -85,10 +85,12 @@ def survey(
         )
         for space in backup.tablespaces
     }
-    wal = look(host, data.wal_link, user) if data.wal_link else None
+    incoming = whole_place(data).incoming(backup.id)
+    holder = data if data.version else look(host, incoming, user)  # the old data may be aside
+    link = data.wal_link or holder.wal_link
+    wal = look(host, link, user) if link else None
     targets = Targets(whole_place(data), places, whole_place(wal) if wal else None)
     spaces = {oid: look(host, place.live, user) for oid, place in places.items()}
-    incoming = targets.data.incoming(backup.id)
     marks = [read_mark(host, incoming, user), read_mark(host, targets.data.live, user)]
     begun = any(
         (mark.backup, mark.places) == (backup.id, str(targets))

@@ -25,9 +25,10 @@ missing_or_done() {
 }
 """
 
-# Arguments: live, new, aside, name of the mark that moves last, entries to move.
+# Arguments: live, new, aside, name of the mark that moves last, entries to move, "aside" for the
+# first half alone.
 _WHOLE = """set -eu
-live=$1 new=$2 aside=$3
+live=$1 new=$2 aside=$3 only_half=$6
 if [ ! -d "$new" ]; then missing_or_done; fi
 if [ -d "$live" ] && [ ! -e "$aside" ]; then
   if [ -L "$live/pg_wal" ] && [ "$(ls -A "$live")" = pg_wal ]; then rm "$live/pg_wal"; fi
@@ -39,6 +40,7 @@ if [ -d "$live" ] && [ ! -e "$aside" ]; then
     fi
   fi
 fi
+if [ "$only_half" = aside ]; then sync "$(dirname "$live")"; exit 0; fi
 if [ -e "$live" ]; then rmdir "$live"; fi
 mv -T "$new" "$live"
 sync "$live" "$(dirname "$live")"
@@ -46,7 +48,7 @@ sync "$live" "$(dirname "$live")"
 
 _ENTRIES = """set -eu
 cd /
-live=$1 new=$2 aside=$3 mark=$4 only=$5
+live=$1 new=$2 aside=$3 mark=$4 only=$5 only_half=$6
 if [ ! -d "$new" ]; then missing_or_done; fi
 if [ ! -e "$aside/pgsql_tmp_all_aside" ]; then
   mkdir -p -m 700 "$aside"
@@ -63,6 +65,7 @@ if [ ! -e "$aside/pgsql_tmp_all_aside" ]; then
     ! -name pgsql_tmp_stopped -exec mv -t "$aside" -- {} +
   : >"$aside/pgsql_tmp_all_aside"; sync "$aside" "$live"
 fi
+if [ "$only_half" = aside ]; then exit 0; fi
 find "$new" -mindepth 1 -maxdepth 1 ! -name "$mark" ! -name PG_VERSION -exec mv -t "$live" -- {} +
 for last in PG_VERSION "$mark"; do
   if [ -e "$new/$last" ]; then mv "$new/$last" "$live/"; fi
@@ -73,14 +76,17 @@ sync "$live"
 """
 
 
-def swap(place: Place, new: str, aside: str, *, user: str, mark: str = RESTORED) -> Command:
+def swap(
+    place: Place, new: str, aside: str, *, user: str, mark: str = RESTORED, only_half: str = ""
+) -> Command:
     """Put `new` in the place of what lives there, which is kept as `aside`.
 
     Started again after an interruption it goes on where it was. The file `mark` of the new data
-    moves last, so that what bears it is whole. A server that works there makes it refuse.
+    moves last, so that what bears it is whole. A server that works there makes it refuse. With
+    `only_half` "aside" the new data stays where it is.
     """
     script = _NOBODY + (_WHOLE if place.whole else _ENTRIES)
-    argv = ("sh", "-c", script, "swap", place.live, new, aside, mark, place.only)
+    argv = ("sh", "-c", script, "swap", place.live, new, aside, mark, place.only, only_half)
     return Command(argv, user=user)
 
 
@@ -92,14 +98,29 @@ def shown(place: Place, new: str, aside: str) -> str:
 
 
 def swaps(
-    host: Host, places: Sequence[Place], made: str, stamp: str, *, user: str
+    host: Host,
+    places: Sequence[Place],
+    made: str,
+    stamp: str,
+    *,
+    user: str,
+    first: Place | None = None,
 ) -> tuple[Action, ...]:
-    """Put what was made ready under the name `made` in every place; the old is kept by `stamp`."""
-    actions = []
+    """Put what was made ready under the name `made` in every place; the old is kept by `stamp`.
+
+    `first`: the place whose old data is aside before any other place is swapped, so that no server
+    starts there on half of the new data.
+    """
+    actions: list[Action] = []
+    if first is not None:
+        new, aside = first.incoming(made), first.aside(stamp)
+        command = swap(first, new, aside, user=user, only_half="aside")
+        actions.append(Execute(host, command, shown=shown(first, new, aside).partition(" && ")[0]))
     for place in places:
         new, aside = place.incoming(made), place.aside(stamp)
-        command = swap(place, new, aside, user=user)
-        actions.append(Execute(host, command, shown=shown(place, new, aside)))
+        line = shown(place, new, aside)
+        line = line.partition(" && ")[2] if place == first else line
+        actions.append(Execute(host, swap(place, new, aside, user=user), shown=line))
     return tuple(actions)
 
 

@@ -56,6 +56,7 @@ INSIDE = [
     Point("3", 3),
     Point("7", 1),
     Point("7", 2),
+    Point("7", 3),
     Point("8", 2),
     Point("9", 2),
     Point("10", 2),

@@ -21,8 +21,8 @@ from tests.laws.replication_scene import Scene
 
 pytestmark = pytest.mark.lab
 
-HALF_SWAPPED = Point("7", 2)
-"""The tablespace is the restored one, the data directory still the old one."""
+HALF_SWAPPED = Point("7", 3)
+"""The old data directory is aside, the tablespace is the restored one."""
 
 HALF_REMOVED = Point("7", 3)
 """The tablespace is removed, the data directory is not."""
@@ -84,8 +84,9 @@ def damage(node: PostgresNode) -> None:
 def test_again_killed_is_never_taken_for_the_restore_before(damaged: Scene) -> None:
     """Made ready, it is taken away; half swapped, or in use, it is only finished as it must be.
 
-    Half swapped, the data directory still bears the mark of the first restore. Once the restored
-    server is in use, nobody can tell the end of that restore from the wish for one more.
+    Stopped, the data directory still bears the mark of the first restore; half swapped, nothing
+    does. Once the restored server is in use, nobody can tell the end of that restore from the wish
+    for one more.
     """
     first = damaged.nodes[0]
     finish(damaged)
@@ -95,9 +96,10 @@ def test_again_killed_is_never_taken_for_the_restore_before(damaged: Scene) -> N
     assert leftovers(first) != []
     finish(damaged)
     assert (leftovers(first), shop.fingerprint(first)) == ([], written)
-    kill(damaged, HALF_SWAPPED, again=True)
+    kill(damaged, Point("6"), again=True)
     refused(damaged, "again=true")
-    kill(damaged, Point("8"), again=True)
+    kill(damaged, Point("7", 4), again=True)
+    kill(damaged, Point("8"))
     refused(damaged, "without again=true", again=True)
     finish(damaged)
     assert_restored(damaged, *damaged.nodes, timeline=3)

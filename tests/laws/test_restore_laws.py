@@ -21,7 +21,7 @@ STEPS = [Point(str(number)) for number in range(1, 9)]
 INSIDE = [
     Point("2", transfer=True),
     *(Point("2", action) for action in (2, 3, 4)),
-    *(Point("6", action) for action in (1, 2)),
+    *(Point("6", action) for action in (1, 2, 3)),
     *(Point("7", action) for action in (1, 2, 3)),
     Point("9", 1),
 ]

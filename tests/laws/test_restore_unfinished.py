@@ -6,12 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.lab import shop
+from tests.lab.errors import LabError
 from tests.lab.loopback import LoopbackLab
 from tests.laws import restore_scene
 from tests.laws.outcome import Point
 from tests.laws.restore_scene import Scene, assert_restored
 
 pytestmark = pytest.mark.lab
+
+BEFORE_THE_DATA = Point("6", 3)
+"""The tablespace is the restored one, the data directory is not yet."""
 
 BEFORE_THE_START = Point("7", 1)
 
@@ -46,3 +51,23 @@ def test_a_backup_of_an_unfinished_restore_can_be_restored(damaged: Scene, timel
     for name in ("restore_command", "recovery_target", "recovery_end", "hot_standby"):
         assert (name in own.read_text()) == (name in settings)
     assert damaged.restore(timeline=timeline).changed == 0
+
+
+@pytest.mark.parametrize("way_on", ["restore", "undo"])
+def test_half_in_place_no_server_starts_on_the_restored_tablespace(
+    damaged: Scene, way_on: str
+) -> None:
+    """Nothing holds the service, so that the next boot would start it."""
+    before = shop.fingerprint(damaged.node)
+    assert damaged.restore(at=BEFORE_THE_DATA).ended == "killed"
+    with pytest.raises(LabError):
+        damaged.node.start()
+    if way_on == "undo":
+        undone = damaged.run("instance-restore-undo")
+        assert undone.completed, undone.said
+        assert shop.fingerprint(damaged.node) == before
+    outcome = damaged.restore()
+    assert outcome.completed, outcome.said
+    assert_restored(damaged)
+    assert damaged.run("instance-restore-undo").completed
+    assert shop.fingerprint(damaged.node) == before

@@ -17,7 +17,7 @@ from tests.laws.restore_scene import Scene, assert_restored
 pytestmark = pytest.mark.lab
 
 READY = Point("2")
-HALF_IN_PLACE = Point("6", 2)
+HALF_IN_PLACE = Point("6", 3)
 TIMELINE = "CHECKPOINT; SELECT timeline_id FROM pg_control_checkpoint()"
 WHERE = "SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname = 'cold'"
 

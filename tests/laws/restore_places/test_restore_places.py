@@ -90,8 +90,9 @@ def test_wal_behind_a_link_stays_where_it_was(shop: Scene) -> None:
     shutil.chown(wal.parent, "postgres", "postgres")
     processes.run(["chown", "-h", "postgres:postgres", shop.live / "pg_wal"])
     shop.node.start()
-    killed = shop.restore(at=Point("6", 3))
-    assert killed.ended == "killed", killed.said
+    for point in (Point("6", 3), Point("6", 4)):  # before the WAL is swapped, and after it
+        killed = shop.restore(at=point)
+        assert killed.ended == "killed", killed.said
     outcome = shop.restore()
     assert outcome.completed, outcome.said
     assert outcome.plan is not None
