@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Literal
 
@@ -10,17 +11,21 @@ from runbook import ensure, note
 from runbook.cluster import Cluster
 from runbook.errors import CheckFailed
 from runbook.health import looks
+from runbook.health.backups import backup_findings
 from runbook.health.check import HttpCheck
 from runbook.health.examination import Examination
 from runbook.health.finding import Finding, Level
 from runbook.health.report import counted, lines, table
 from runbook.health.scope import Scope
+from runbook.inventory import StoreSettings
 from runbook.lock import holder_of
 from runbook.places import state_directory
 from runbook.plan import PlanLine
 from runbook.replication.survey import survey
 from runbook.run import current
+from runbook.stores import OpenStore
 from tasks._task import task
+from tasks.locate import keeper
 
 
 @task("ask PostgreSQL on every node of {exam}")
@@ -64,6 +69,21 @@ def containers(exam: Examination) -> None:
 def calls(exam: Examination) -> None:
     """Make the declared calls; those that change something only in a run that acts."""
     make_calls(exam, wanted=True)
+
+
+@task("look at the backups of {exam}")
+def backups(exam: Examination, load: Callable[[str], StoreSettings]) -> None:
+    """Look how old the newest backup of each kind is, by what lies in the stores."""
+    cluster = exam.cluster
+
+    def opened(store: StoreSettings) -> AbstractContextManager[OpenStore]:
+        return store.open(keeper(cluster, store).host)
+
+    _look(
+        exam,
+        "the stores are asked for the newest backups",
+        lambda: backup_findings(cluster, load, opened),
+    )
 
 
 @task("tell what was found on {exam}")

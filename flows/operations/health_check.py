@@ -8,7 +8,7 @@ Way back: none is needed: only declared HTTP checks that write change anything, 
 
 from __future__ import annotations
 
-from blocks.load import load_cluster
+from blocks.load import load_cluster, load_store
 from flows._procedure import procedure
 from runbook import step
 from runbook.health.examination import Examination
@@ -41,5 +41,8 @@ def health_check(
     with step("4", "Make the declared HTTP calls"):
         examination.calls(exam)
 
-    with step("5", "Tell what was found"):
+    with step("5", "See how old the newest backups are"):
+        examination.backups(exam, load_store)
+
+    with step("6", "Tell what was found"):
         examination.verdict(exam)

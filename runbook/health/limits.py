@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, model_validator
 
@@ -61,4 +61,9 @@ class HealthLimits(BaseModel):
     frozen_age: Limit = Field(
         default=Limit(warning=500_000_000, critical=1_500_000_000),
         description="Transactions since the oldest database was frozen; 2.1 billion is the end.",
+    )
+    backup_hours: Limit | Literal["off"] | None = Field(
+        default=None,
+        description="Age of the newest backup of each kind, in hours. Empty: objectives.rpo and an "
+        "hour, else 36 hours; twice that is critical. off: nobody looks.",
     )

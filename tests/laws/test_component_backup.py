@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -77,6 +79,18 @@ def test_every_dump_restores_with_the_tools_of_postgresql(scene: Scene, *, local
             scene.first.psql("DROP DATABASE by_hand")
     assert unfinished(scene) == []
     scene.settled()
+
+
+def test_a_health_check_tells_dumps_that_have_stopped(scene: Scene) -> None:
+    line = f"CRITICAL: {scene.name}: component dumps: "
+    assert f"{line}there is no sound one" in scene.run("health-check").said
+    made = scene.back_up()
+    assert line not in scene.run("health-check").said
+    path = scene.archive("zabbix", made).with_suffix(".json")
+    record = json.loads(path.read_text())
+    old = datetime.now(UTC) - timedelta(hours=80)
+    path.write_text(json.dumps({**record, "finished": old.isoformat()}))
+    assert f"{line}the newest sound one is 3 d" in scene.run("health-check").said
 
 
 def test_archives_are_compressed_as_the_settings_say(scene: Scene) -> None:

@@ -38,6 +38,7 @@ def build(
     scene.cluster = {
         "apps": [{**app, "health": ["key"]} for app in apps],
         "health": portal.checks(),
+        "health_limits": {"backup_hours": "off"},
         "health_secrets": instance.secrets_of(portal, base),
         "replication_password": {"env": ENVIRONMENT},
     }

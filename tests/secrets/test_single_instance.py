@@ -83,10 +83,10 @@ def tell(scene: Scene, watch: Watch, portal: Portal) -> None:
     done("base-backup")
     done("instance-restore")
     scene.local = False
-    done("health-check")
     done("logical-backup")
     done("verify-logical-backup")
     done("component-backup")
+    done("health-check")
     done("component-restore", database="shop", source="store")
     orchestrator.run(scene, watch)
     new_orchestrator.run(scene, watch)

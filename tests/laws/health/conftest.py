@@ -17,6 +17,7 @@ def built(loopback_lab: LoopbackLab, tmp_path_factory: pytest.TempPathFactory) -
     scene = replication_scene.build(
         loopback_lab, "hca", "hcb", base=tmp_path_factory.mktemp("health"), rows=100
     )
+    scene.back_up()
     for node in scene.nodes:
         node.psql("ALTER SYSTEM SET archive_mode = 'on'")
         node.psql(f"ALTER SYSTEM SET archive_command = '{ARCHIVED}'")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -222,3 +224,43 @@ def test_metadata_that_know_a_node_which_is_none(scene: Scene) -> None:
     assert has(found, f"WARNING: {scene.name}: repmgr metadata: repmgr knows ghost")
     assert has(found, "CRITICAL: hca: repmgr cluster show: does not reach ghost")
     assert has(found, "WARNING: hca: slot repmgr_slot_99: is missing")
+
+
+def test_backups_that_have_stopped_are_told_by_what_lies_in_the_store(scene: Scene) -> None:
+    (record,) = scene.store.glob("*/backup.json")
+    text = record.read_text()
+    damaged = record.with_name("damaged.json")
+
+    def aged(hours: float) -> None:
+        finished = datetime.now(UTC) - timedelta(hours=hours)
+        record.write_text(json.dumps({**json.loads(text), "finished": finished.isoformat()}))
+
+    line = f"{scene.name}: base backup: "
+    try:
+        aged(35)
+        assert looked(scene) == []
+        aged(37)
+        assert has(looked(scene), f"WARNING: {line}the newest sound one is 37 h")
+        aged(73)
+        assert has(looked(scene), f"CRITICAL: {line}the newest sound one is 3 d")
+        scene.cluster_settings["objectives"] = {"rpo": "7d"}
+        assert looked(scene) == []
+        damaged.write_text("{}")
+        assert has(looked(scene), f"CRITICAL: {line}there is no sound one")
+        scene.cluster_settings["health_limits"] = {"backup_hours": "off"}
+        assert looked(scene) == []
+    finally:
+        damaged.unlink(missing_ok=True)
+        record.write_text(text)
+
+
+def test_a_store_that_cannot_be_read_is_a_finding_of_its_own(scene: Scene) -> None:
+    aside = scene.store.parent.with_name("elsewhere")
+    scene.store.parent.rename(aside)
+    try:
+        scene.store.parent.write_text("no folder")
+        found = looked(scene)
+    finally:
+        scene.store.parent.unlink()
+        aside.rename(scene.store.parent)
+    assert has(found, f"CRITICAL: {scene.name}: base backup: ")

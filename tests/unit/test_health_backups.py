@@ -1,0 +1,63 @@
+"""How old a backup may be, and what of the stores counts as one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from runbook.cluster import Backups, Cluster
+from runbook.health.backups import allowed, backup_findings
+from runbook.health.finding import Level
+from runbook.health.limits import HealthLimits, Limit
+from runbook.hosts import Host, Local
+from runbook.inventory import StoreSettings
+from runbook.logical.settings import LogicalBackups
+from runbook.objectives import Objectives
+from runbook.postgres import Node
+from runbook.stores import FolderStore
+
+SHOP = Cluster(
+    name="shop",
+    nodes=(Node(name="db1", host=Host(name="db1", way=Local())),),
+    backups=Backups(store="store"),
+    logical=LogicalBackups(store="store", guid="abc"),
+    encryption_keys={"current": SecretStr("hush")},
+)
+
+
+def test_bounds_are_those_of_the_settings_of_the_objective_or_the_usual() -> None:
+    assert allowed(SHOP) == Limit(warning=36, critical=72)
+    promised = SHOP.model_copy(update={"objectives": Objectives(rpo=timedelta(hours=4))})
+    assert allowed(promised) == Limit(warning=5, critical=10)
+    own = HealthLimits(backup_hours=Limit(warning=1, critical=3))
+    assert allowed(promised.model_copy(update={"health_limits": own})) == own.backup_hours
+    off = HealthLimits(backup_hours="off")
+    assert allowed(SHOP.model_copy(update={"health_limits": off})) is None
+
+
+@pytest.mark.parametrize("unit", [1, 1000], ids=["seconds", "milliseconds"])
+def test_logical_backups_are_as_old_as_their_names_say_and_count_with_their_record(
+    tmp_path: Path, unit: int
+) -> None:
+    store = StoreSettings(name="store", location=FolderStore(path=str(tmp_path)))
+
+    def levels() -> list[Level]:
+        found = backup_findings(SHOP, lambda _: store, lambda settings: settings.open())
+        return [finding.level for finding in found]
+
+    def put(hours: float, *endings: str) -> None:
+        time = int((datetime.now(UTC) - timedelta(hours=hours)).timestamp() * unit)
+        for ending in endings:
+            (tmp_path / f"abc-{time}{ending}").write_text("{}")
+
+    put(1, "-0")
+    assert levels() == [Level.WARNING, Level.CRITICAL]
+    put(80, "-0", ".json")
+    assert levels() == [Level.WARNING, Level.CRITICAL]
+    put(40, "-0", ".json")
+    assert levels() == [Level.WARNING, Level.WARNING]
+    put(2, "-0", ".json")
+    assert levels() == [Level.WARNING, Level.OK]
