@@ -42,6 +42,17 @@ def databases(exam: Examination, read_all: bool) -> None:
         note(f"another run is at work on {cluster}, what was found may pass: {at_work}")
 
 
+@task("look for what interrupted runs have left on every node of {exam}")
+def leftovers(exam: Examination) -> None:
+    """Look for restores, undoes, returns and recoveries that were begun and have no end."""
+    cluster = exam.cluster
+    _look(
+        exam,
+        f"what interrupted runs have left is looked for on {', '.join(map(str, cluster.nodes))}",
+        lambda: looks.leftovers(cluster),
+    )
+
+
 @task("ask repmgr on every node of {exam}")
 def replication_manager(exam: Examination) -> None:
     """Look at repmgr on every node that it manages."""

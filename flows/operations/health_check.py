@@ -31,6 +31,7 @@ def health_check(
 
     with step("1", "Ask PostgreSQL on every node"):
         examination.databases(exam, read_all)
+        examination.leftovers(exam)
 
     with step("2", "Ask repmgr"):
         examination.replication_manager(exam)

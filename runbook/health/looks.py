@@ -12,6 +12,7 @@ from runbook.health import metadata
 from runbook.health.check import HttpCheck
 from runbook.health.conversation import problem
 from runbook.health.finding import Finding, Level, found, gathered
+from runbook.health.leftovers import WHAT, leftover_findings
 from runbook.health.roles import role_findings
 from runbook.health.scope import Scope
 from runbook.health.sequence import HttpSequence
@@ -45,6 +46,13 @@ def replication_manager(scope: Scope, survey: Survey) -> list[Finding]:
     )
     return own + gathered(
         str(scope.cluster), "repmgr", lambda: metadata.cluster_findings(scope, survey)
+    )
+
+
+def leftovers(cluster: Cluster) -> list[Finding]:
+    """Look at every node for what interrupted runs have left there, also where no server runs."""
+    return _each(
+        cluster.nodes, lambda n: gathered(str(n), WHAT, lambda: leftover_findings(cluster, n))
     )
 
 

@@ -222,6 +222,8 @@ def test_neither_restores_nor_undoes_over_a_swap_that_is_half_done(damaged: Scen
     assert damaged.restore().completed
     (first,) = (path.name.rpartition("-")[2] for path in damaged.aside())
     assert damaged.run("instance-restore-undo", at=Point("5", 2)).ended == "killed"
+    seen = damaged.run("health-check", dry_run=True).said
+    assert f"left by an interrupted run: what was set aside at {first} is half put back" in seen
     for refused in (damaged.restore(), damaged.restore(again=True)):
         assert refused.ended == "CheckFailed", refused.said
         assert f"instance-restore-undo with stamp={first}" in refused.said
@@ -229,6 +231,8 @@ def test_neither_restores_nor_undoes_over_a_swap_that_is_half_done(damaged: Scen
     assert shop.fingerprint(damaged.node) == before
     assert damaged.restore().completed
     assert damaged.restore(again=True, at=Point("6", 2)).ended == "killed"
+    seen = damaged.run("health-check", dry_run=True).said
+    assert f"left by an interrupted run: of {damaged.backup}, some parts are in place" in seen
     for stamp in ("latest", damaged.aside()[-1].name.rpartition("-")[2]):
         refused = damaged.run("instance-restore-undo", stamp=stamp)
         assert refused.ended == "CheckFailed", refused.said

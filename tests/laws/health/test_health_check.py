@@ -226,6 +226,27 @@ def test_metadata_that_know_a_node_which_is_none(scene: Scene) -> None:
     assert has(found, "WARNING: hca: slot repmgr_slot_99: is missing")
 
 
+def test_what_an_interrupted_run_has_left_is_told_with_the_run_that_goes_on(scene: Scene) -> None:
+    primary, standby = scene.nodes
+    left = {
+        primary.directory / "main.stopped": "1 somebody\n",
+        primary.data_directory / "pgsql_tmp_auto.conf": "",
+        standby.directory / "main.rejoining": "somebody",
+    }
+    for path, text in left.items():
+        path.write_text(text)
+        path.chmod(0o644)
+    found = looked(scene)
+    for path in left:
+        path.unlink()
+    what = "left by an interrupted run"
+    assert has(found, f"WARNING: hca: {what}: run somebody has stopped it for a restore")
+    assert has(found, f"WARNING: hca: {what}: settings of a recovery are in force")
+    assert has(found, f"WARNING: hcb: {what}: its return as a standby has no end")
+    assert len(found) == 3
+    assert looked(scene) == []
+
+
 def test_backups_that_have_stopped_are_told_by_what_lies_in_the_store(scene: Scene) -> None:
     (record,) = scene.store.glob("*/backup.json")
     text = record.read_text()
