@@ -24,14 +24,21 @@ def find(node: Node, stamp: str) -> Aside:
 
 @task("check that nothing is half in place on {node}")
 def nothing_half_in_place(node: Node, stamp: str) -> None:
-    """Refuse to swap over a swap that was interrupted: what was set aside would be mixed."""
-    backup, half = half_restored(node), half_undone(node)
+    """Refuse to swap over a swap that was interrupted: what was set aside would be mixed.
+
+    A restore that is half in place is undone itself where all of the old data went aside.
+    """
+    restored, half = half_restored(node), half_undone(node)
+    backup, moment = (restored.backup, restored.stamp) if restored else ("", "")
+    back = [aside for aside in asides(node) if aside.stamp == moment and aside.is_whole()]
+    wanted = moment if stamp == "latest" else stamp
+    way_back = f"; or undo that one, with stamp={moment}" if back else ""
     check(
-        "no restore is half in place",
-        lambda: not backup,
+        "no restore is half in place, unless it is the one to be undone",
+        lambda: not moment or (bool(back) and wanted == moment),
         seen=lambda: f"of {backup}, some parts are in place and some are not",
         hint=f"Start instance-restore with backup={backup}, and the other options of that run, to "
-        "bring it to its end; then undo.",
+        f"bring it to its end; then undo{way_back}.",
     )
     check(
         "no undo of another moment is half done",

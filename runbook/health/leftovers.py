@@ -52,9 +52,9 @@ def _of_a_restore(cluster: Cluster, node: Node, place: Place) -> Iterator[tuple[
     mark = read_mark(node.host, place.live, node.os_user)
     by = StopClock(node.host, node.os_user, place.stopped).started_by()
     half = half_restored(node)
-    if half:
-        run = f"{restoring} with backup={half}"
-        yield f"of {half}, some parts are in place and some are not", _AGAIN.format(run)
+    if half is not None:
+        run = f"{restoring} with backup={half.backup}"
+        yield f"of {half.backup}, some parts are in place and some are not", _AGAIN.format(run)
     elif mark is not None and mark.finished is None:
         made_of = f"{restoring} with backup={mark.backup}"
         run = f"the runbook that cloned {node}" if " " in mark.backup else made_of

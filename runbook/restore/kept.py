@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from runbook.actions import Action, Execute
 from runbook.errors import CheckFailed
 from runbook.hosts import Command
 from runbook.postgres import Node
+from runbook.restore.marks import read_mark
 from runbook.restore.outage import StopClock
 from runbook.restore.place import Place, kept, look, tablespace_place, whole_place
 from runbook.restore.swap import remove, shown, swap
 
+_ALL_ASIDE = "pgsql_tmp_all_aside"  # the swap writes it once all entries have moved
 _SIZE = 'du -sxB1 -- "$1" 2>/dev/null | cut -f1'
 _LINKS = """test -e "$1/PG_VERSION" || exit 0
 cat "$1/PG_VERSION"
@@ -74,6 +77,12 @@ class Aside:
         back = (self.stamp in kept(host, place, user)["undone"] for place in self.places)
         return self.kind == "aside" and any(back)
 
+    def is_whole(self) -> bool:
+        """Tell whether all of the old data went aside, also where its entries move one by one."""
+        host, user = self.node.host, self.node.os_user
+        marks = [f"{self.directory(p)}/{_ALL_ASIDE}" for p in self.places if not p.whole]
+        return all(host.holds("test", "-e", mark, user=user) for mark in marks)
+
     def is_gone(self) -> bool:
         """Tell whether it has been removed."""
         user = self.node.os_user
@@ -88,12 +97,22 @@ class Aside:
                 f"{self.directory(self.data)} holds WAL, not a data directory",
                 hint="It is kept to be read with pg_waldump, and for discard-aside.",
             )
-        actions = []
+        actions: list[Action] = list(self._not_in_place())
         for place in self.places:
             old, now = place.aside(self.stamp), place.undone(self.stamp)
             command = swap(place, old, now, user=self.node.os_user)
             actions.append(Execute(self.node.host, command, shown=shown(place, old, now)))
         return tuple(actions)
+
+    def _not_in_place(self) -> Iterator[Action]:
+        """Keep as undone what the restore had not put in place: parts of it may be gone."""
+        host, user, undone = self.node.host, self.node.os_user, self.data.undone(self.stamp)
+        for made in kept(host, self.data, user)["incoming"]:
+            directory = self.data.incoming(made)
+            mark = read_mark(host, directory, user)
+            if mark is not None and mark.stamp == self.stamp:
+                argv = ("mv", "-T", "--", directory, undone)
+                yield Execute(host, Command(argv, user=user), shown=f"mv {directory} {undone}")
 
     def discard(self) -> tuple[Action, ...]:
         """Remove it for good."""

@@ -10,7 +10,7 @@ from runbook.backups.backup import is_backup_id
 from runbook.postgres import Node
 from runbook.restore import staging
 from runbook.restore.job import Restore
-from runbook.restore.marks import read_mark
+from runbook.restore.marks import RestoreMark, read_mark
 from runbook.restore.place import Place, kept, look, tablespace_place, whole_place
 from runbook.restore.survey import own_locations
 
@@ -45,7 +45,7 @@ class Remains:
         """
         job, targets = self.job, self.job.targets
         half = _half_swapped(job.node, targets.data, (*targets.places(), *self.others))
-        return next((each for each in half if each != job.backup.id), "")
+        return next((mark.backup for mark in half if mark.backup != job.backup.id), "")
 
     def are_left(self) -> bool:
         """Tell whether something was made ready and never took its place."""
@@ -68,8 +68,8 @@ class Remains:
         )
 
 
-def half_restored(node: Node) -> str:
-    """Name a backup that a restore has put in some places of a node and not in all; empty if none.
+def half_restored(node: Node) -> RestoreMark | None:
+    """Give the mark of a restore that is in some places of a node and not in all; None if none is.
 
     Known by the links of the data directory and of what was made ready beside it.
     """
@@ -82,7 +82,7 @@ def half_restored(node: Node) -> str:
     for made in kept(host, data, user)["incoming"]:
         locations = own_locations(node, data.live, data.incoming(made))
         places += [tablespace_place(location, seen.version) for location in locations]
-    return next(iter(_half_swapped(node, data, places)), "")
+    return next(iter(_half_swapped(node, data, places)), None)
 
 
 def needed_backups(node: Node) -> frozenset[str]:
@@ -99,13 +99,13 @@ def needed_backups(node: Node) -> frozenset[str]:
     )
 
 
-def _half_swapped(node: Node, data: Place, places: Sequence[Place]) -> list[str]:
-    """List the backups that were made ready and have taken some of the places."""
+def _half_swapped(node: Node, data: Place, places: Sequence[Place]) -> list[RestoreMark]:
+    """List the marks of what was made ready and has taken some of the places."""
     host, user = node.host, node.os_user
     asides = {stamp for place in places for stamp in kept(host, place, user)["aside"]}
     half = []
     for backup_id in kept(host, data, user)["incoming"]:
         mark = read_mark(host, data.incoming(backup_id), user)
         if mark is not None and mark.backup == backup_id and mark.stamp in asides:
-            half.append(backup_id)
+            half.append(mark)
     return half
