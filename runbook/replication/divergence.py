@@ -7,9 +7,20 @@ from dataclasses import dataclass
 from runbook.errors import CommandFailed
 from runbook.postgres import Node
 from runbook.postgres.state import ControlData
-from runbook.replication.history import node_history, parted, primary_history
+from runbook.replication.history import (
+    Ancestor,
+    node_bytes,
+    node_history,
+    parted,
+    primary_bytes,
+    primary_history,
+)
 from runbook.tools import pg_waldump
 from runbook.units import Lsn, readable_bytes
+
+_CHECKPOINT_BYTES = (
+    100  # that a checkpoint record has at least, its checksum and its moment among them
+)
 
 
 @dataclass(frozen=True)
@@ -17,8 +28,8 @@ class Divergence:
     """What a node's data directory holds that the primary does not.
 
     `fork` is where the primary's history went on without the node, None while both are on one
-    timeline; `end` where the node's WAL ends. The commits are those in between, unless the node
-    has no longer all of that WAL: then `gone` tells what is missing.
+    timeline; `end` where the node's WAL ends. The commits are those in between, unless nobody can
+    count them: then `gone` tells what is missing, the node's WAL of then or its history.
     """
 
     timeline: int
@@ -32,11 +43,13 @@ class Divergence:
     @property
     def diverged(self) -> bool:
         """Tell whether the node went further than the primary's history did with it."""
-        return self.fork is not None and self.end > self.fork
+        return bool(self.gone) or (self.fork is not None and self.end > self.fork)
 
     @property
     def told(self) -> str:
         """Give a sentence for the plan."""
+        if self.fork is None and self.gone:
+            return f"COMMITS THAT NOBODY CAN COUNT ({self.gone})"
         if self.fork is None or not self.diverged:
             return f"nothing: its WAL ends at {self.end}, and the primary's history goes on there"
         size = readable_bytes(self.end - self.fork)
@@ -57,11 +70,12 @@ class Divergence:
 def divergence(node: Node, primary: Node, seen: ControlData) -> Divergence:
     """Compare the histories of both, and read the node's WAL after the fork; nothing is changed."""
     timeline = max(seen.timeline, seen.needed_timeline)
-    theirs = primary_history(primary)
-    fork = parted(node_history(node, timeline), theirs)
+    mine, theirs = node_history(node, timeline), primary_history(primary)
+    fork = parted(mine, theirs)
     reached = max(seen.checkpoint, seen.needed)
     if fork is None:
-        return Divergence(timeline, None, reached)
+        strange = _strange(node, primary, seen, mine[0], theirs[0])
+        return Divergence(timeline, None, reached, gone=strange)
     directory, user = node.directory(), node.os_user
     first_file = seen.wal_file(timeline, fork)
     command = pg_waldump.commits(
@@ -83,3 +97,20 @@ def divergence(node: Node, primary: Node, seen: ControlData) -> Divergence:
     found = Lsn(ends[-1]) if ends else fork
     end = found if known < found else known
     return Divergence(timeline, fork, end, int(number), first, last)
+
+
+def _strange(node: Node, primary: Node, seen: ControlData, mine: Ancestor, theirs: Ancestor) -> str:
+    """Tell why two histories that do not part are not one; empty: nothing speaks against it.
+
+    Two servers that were restored from one backup may go on under the same numbers: then their WAL
+    differs where the node's last checkpoint stands, if the primary still has that file.
+    """
+    if mine.timeline != theirs.timeline:
+        return f"which timelines {node} went through is not known: its .history file is missing"
+    file = seen.wal_file(seen.timeline, seen.checkpoint)
+    offset = seen.checkpoint.position % seen.segment_size
+    here = node_bytes(node, file, offset, _CHECKPOINT_BYTES)
+    there = primary_bytes(primary, file, offset, _CHECKPOINT_BYTES)
+    if here == there or not here or not there:
+        return ""
+    return f"its WAL at {seen.checkpoint} in {file} is not that of {primary}: they went on apart"

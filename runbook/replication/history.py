@@ -15,6 +15,16 @@ SELECT t.timeline, CASE WHEN t.timeline > 1 THEN pg_catalog.pg_read_file(
 FROM (SELECT ('x' || substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8)
   )::bit(32)::int AS timeline) AS t
 """
+_PRIMARY_BYTES = """
+SELECT coalesce(encode(pg_catalog.pg_read_binary_file(
+  'pg_wal/{file}', {offset}, {count}, true), 'hex'), '') AS bytes
+"""
+
+# Arguments: file, first byte (from 1), how many.
+_BYTES = """
+[ -f "$1" ] || exit 0
+tail -c "+$2" "$1" | head -c "$3" | od -An -v -tx1 | tr -d ' \\n'
+"""
 _ENTRY = re.compile(r"^\s*(\d+)\s+([0-9A-F]+/[0-9A-F]+)", flags=re.MULTILINE)
 
 
@@ -36,6 +46,19 @@ def node_history(node: Node, timeline: int) -> tuple[Ancestor, ...]:
     """Read the history of a timeline in a node's data directory; its server need not run."""
     path = f"{node.directory()}/pg_wal/{timeline:08X}.history"
     return _history(node.host.content(path, user=node.os_user), timeline)
+
+
+def node_bytes(node: Node, file: str, offset: int, count: int) -> str:
+    """Read bytes of a WAL file in a node's data directory, as hex; empty where there is none."""
+    path = f"{node.directory()}/pg_wal/{file}"
+    argv = ("sh", "-c", _BYTES, "bytes", path, str(offset + 1), str(count))
+    return node.host.read(*argv, user=node.os_user).strip()
+
+
+def primary_bytes(primary: Node, file: str, offset: int, count: int) -> str:
+    """Ask a primary for bytes of a WAL file, as hex; empty where there is none."""
+    sql = _PRIMARY_BYTES.format(file=file, offset=offset, count=count)
+    return str(primary.ask(sql)[0]["bytes"])
 
 
 def parted(mine: Sequence[Ancestor], theirs: Sequence[Ancestor]) -> Lsn | None:

@@ -94,7 +94,7 @@ def way_of(control: ControlData, alone: Divergence, *, running: bool) -> Way:
     as_standby = control.state in ("shut down in recovery", "in archive recovery")
     clean = control.cleanly_stopped or running
     if alone.fork is None:
-        return Way.PLAIN if as_standby and clean else Way.CLONE
+        return Way.PLAIN if as_standby and clean and not alone.gone else Way.CLONE
     writes = running and not as_standby
     if clean and not alone.diverged and not writes:
         return Way.PLAIN

@@ -6,13 +6,14 @@ psql statements need no entry: they are judged by the servers' logs.
 
 from __future__ import annotations
 
-from runbook.replication import clone_places, limits
+from runbook.replication import clone_places, history, limits
 from runbook.tools import pg_waldump
 from tests.laws import restore_scene
 
 REPLICATION = (
     *restore_scene.READING,
     clone_places._USED,
+    history._BYTES,
     limits._WOULD_BE,
     pg_waldump._COMMITS,
 )

@@ -141,6 +141,42 @@ def test_one_that_has_recycled_the_wal_since_the_fork_never_counts_as_holding_no
     assert (aside / "global/pg_control").exists()
 
 
+def test_a_timeline_of_its_own_with_the_number_of_the_primarys_is_never_called_nothing(
+    healthy: Scene,
+) -> None:
+    """So it is where two nodes were restored from one backup, or promoted at one position."""
+    old, new = hand_over(healthy), healthy.node("jb")
+    (old.data_directory / "standby.signal").touch()
+    old.start()
+    old.psql("SELECT pg_promote()")
+    old.psql(ALONE[0], database="shop")
+    old.stop()
+    history = Path("pg_wal/00000002.history")
+    ends = [(node.data_directory / history).read_text().split("\t")[:2] for node in (old, new)]
+    assert ends[0] == ends[1]
+    with healthy.unchanged():
+        planned = rejoin(healthy, dry_run=True)
+    assert planned.plan is not None, planned.said
+    held = next(f.value for f in planned.plan.facts if f.name == "only the node holds")
+    assert held.startswith("COMMITS THAT NOBODY CAN COUNT"), held
+    done = rejoin(healthy)
+    assert done.completed, done.said
+    assert_back(healthy)
+    assert len(healthy.aside(old)) == 1
+
+
+def test_a_history_that_is_missing_is_never_called_nothing(healthy: Scene) -> None:
+    lost = healthy.node("jb")
+    split.promoted_by_hand(lost)
+    lost.psql(ALONE[0], database="shop")
+    lost.stop()
+    (lost.data_directory / "pg_wal" / "00000002.history").unlink()
+    planned = healthy.run("standby-rebuild", standby="jb", dry_run=True)
+    assert planned.plan is not None, planned.said
+    held = next(f.value for f in planned.plan.facts if f.name == "only the old data hold")
+    assert held.startswith("COMMITS THAT NOBODY CAN COUNT"), held
+
+
 def commits(node: PostgresNode, there: Path) -> int:
     """Count the commits in the WAL that was kept, from the fork in its name on."""
     start = there.name.rpartition("-")[2].replace("_", "/")

@@ -49,6 +49,14 @@ def alone(fork: str | None, end: str) -> Divergence:
     return Divergence(1, Lsn(fork) if fork else None, Lsn(end))
 
 
+def test_a_history_that_nobody_knows_is_cloned_and_never_called_nothing() -> None:
+    unknown = Divergence(2, None, Lsn("0/500"), gone="its .history file is missing")
+    assert unknown.diverged
+    assert unknown.told == "COMMITS THAT NOBODY CAN COUNT (its .history file is missing)"
+    stopped = control("shut down in recovery")
+    assert way_of(stopped, unknown, running=False) is Way.CLONE
+
+
 @pytest.mark.parametrize(
     ("state", "fork", "end", "running", "rewindable", "way"),
     [
