@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -21,6 +22,7 @@ from tasks._task import task
 from tasks.slots import drops
 
 _FOLLOW_SECONDS = 60.0
+_SETTLE_SECONDS = 15.0
 
 
 @task("let the other standbys follow {job.new}")
@@ -48,7 +50,7 @@ def streaming(job: Handover, *, accept_behind: bool) -> None:
             continue
         check(
             f"{node} streams from {job.new}",
-            partial(_streams, job, node),
+            partial(_settles, job, node) if node.name in able else partial(_streams, job, node),
             hint=f"The applications are in service. Rebuild {node}: standby-rebuild.",
         )
     check(
@@ -91,7 +93,7 @@ def _follow(job: Handover, node: Node) -> None:
         repmgr_program(node), configuration, user=node.os_user, upstream=upstream
     )
     try:
-        _forget_half_a_record(node)
+        _forget_half_a_record(job, node)
         ensure(
             f"{node} streams from {job.new}",
             holds=partial(_streams, job, node),
@@ -102,12 +104,14 @@ def _follow(job: Handover, node: Node) -> None:
         note(f"{node} does not follow: {error.message}: {error.detail}")
 
 
-def _forget_half_a_record(node: Node) -> None:
+def _forget_half_a_record(job: Handover, node: Node) -> None:
     """Restart a standby that holds one: repmgr takes that for more than the new primary has.
 
-    What is received is counted anew from a start on, and half a record is then none.
+    What is received is counted anew from a start on, and half a record is then none. The rest may
+    come while it is planned; afterwards only a receiver that has not noticed says that it streams.
     """
-    if not holds_half_a_record(node):
+    comes = current().planning and look(node).streams
+    if comes or _streams(job, node) or not holds_half_a_record(node):
         return
     service = node.service
     restart = Execute(node.host, service.restart(node), shown=service.restart_shown(node))
@@ -131,6 +135,16 @@ def _tidied(job: Handover, node: Node) -> None:
 def _streams(job: Handover, node: Node) -> bool:
     name = job.row(node).name
     return any(each.name == name and each.state == "streaming" for each in senders(job.new))
+
+
+def _settles(job: Handover, node: Node) -> bool:
+    """Tell whether it streams; where the old timeline ends, a standby connects anew after 5 s."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while not _streams(job, node):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+    return True
 
 
 def _needed(job: Handover, node: Node) -> tuple[str, ...]:

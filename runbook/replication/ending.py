@@ -44,7 +44,7 @@ def whole_until(standby: Node, state: ServerState) -> Lsn:
     never replayed, and of which a promotion makes nothing.
     """
     replayed, reached = state.replayed, state.reached
-    if replayed is None or replayed >= reached or state.streams:
+    if replayed is None or replayed >= reached:
         return reached
     size = standby.identity().wal_segment_size
     command = pg_waldump.record(

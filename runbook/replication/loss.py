@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from runbook.errors import CommandFailed, Unreachable
 from runbook.postgres import Node
+from runbook.replication.ending import whole_until
 from runbook.replication.handover import Handover
 from runbook.tools import pg_waldump
 from runbook.units import Lsn
@@ -21,12 +22,12 @@ class Loss:
 
 def loss(job: Handover) -> Loss:
     """Compare the last known positions; reads the dead primary's WAL where its host answers."""
-    new, old, had = job.new, job.old, job.survey.state(job.new).reached
+    new, old = job.new, job.old
     assert old is not None
     if not job.reachable:
         return _unknown(job, old, f"{old.host} does not answer")
     try:
-        return _counted(old, new, had)
+        return _counted(old, new, whole_until(new, job.survey.state(new)))
     except (Unreachable, CommandFailed) as error:
         return _unknown(job, old, error.message)
 

@@ -127,8 +127,11 @@ def test_a_record_that_was_sent_by_half_holds_up_nobody(healthy: Scene) -> None:
     committed = promotion_scene.rows(old)
     half_record.killed_within(old, new, other)
     assert judge.received(new) > judge.position(new)
+    whole = new.psql("SELECT pg_last_wal_replay_lsn()")
     outcome = fail_over(healthy)
     assert outcome.completed, outcome.told
+    assert outcome.plan is not None
+    assert f"nothing: {old.name} holds no commit after {whole}," in outcome.plan.markdown()
     assert_promoted(healthy, new, other)
     assert_in_service(healthy, new)
     assert promotion_scene.rows(new) >= committed
