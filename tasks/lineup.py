@@ -14,6 +14,7 @@ from runbook.backups.catalogue import Catalogue
 from runbook.cluster import Cluster
 from runbook.errors import CommandFailed, SettingsError, Unreachable
 from runbook.postgres import Node
+from runbook.replication import limits
 from runbook.replication.clone_places import Source
 from runbook.replication.clone_room import cloned, shortage
 from runbook.replication.lineup import Found, Lineup, line_up, look_around
@@ -185,6 +186,18 @@ def _standby_fits(whole: ClusterRestore, there: _There, other_system: bool) -> N
         seen=lambda: there.short_of,
         hint=f"Make room there; or go on without={node}, and clone it later: standby-rebuild.",
     )
+    _tell_limits(whole.lineup, node)
+
+
+def _tell_limits(lineup: Lineup, node: Node) -> None:
+    """Warn of a standby that would not come up; the restored primary may have other settings."""
+    primary = lineup.primary
+    if not any(seen.node.name == primary.name and seen.state for seen in lineup.found):
+        return
+    small = limits.of_a_clone(node, primary, node.directory(), "")
+    if small.names:
+        told = f"{', '.join(small.names)}, as {small.file} says and {primary} has now"
+        fact(f"TOO SMALL: {node}", f"{told}; raise it there, or step 11 ends there", bound=False)
 
 
 def _app_is_reached(app: App) -> None:

@@ -124,6 +124,16 @@ def test_a_node_that_only_repmgr_knows_is_refused_unless_it_is_left_out(changed:
     assert "the settings name every node that repmgr knows" in planned(changed, without="ghost")
 
 
+def test_a_standby_that_would_not_come_up_is_told_before_anyone_approves(changed: Scene) -> None:
+    first = changed.primary
+    assert "TOO SMALL" not in planned(changed)
+    with (first.data_directory / "postgresql.conf").open("a") as file:
+        file.write("max_connections = 250\n")
+    first.stop()
+    first.start()
+    assert "TOO SMALL: cre:** max_connections 100 < 250" in planned(changed)
+
+
 def test_no_room_for_the_clone_on_a_standby_is_refused(changed: Scene) -> None:
     standby = changed.nodes[1]
     standby.stop()
