@@ -26,7 +26,10 @@ def night_findings() -> Iterator[Finding]:
     except ObjectNotFound:
         yield _warning(f"there is no work pool {POOL}", "pg-runbooks up, or pg-runbooks register")
     except (httpx.HTTPError, PrefectHTTPStatusError, ValueError) as error:  # a login page, too
-        yield _warning(f"the schedules could not be read: {error}", "PREFECT_API_AUTH_STRING?")
+        yield _warning(
+            f"the schedules could not be read: {error}",
+            "Set PREFECT_API_URL and PREFECT_API_AUTH_STRING so that they lead to the server.",
+        )
 
 
 def _pool(client: SyncPrefectClient) -> Finding:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from deployments.settings import POOL
 from tests.lab.processes import until
 from tests.prefect.guarded import LOGIN, Guarded, basic, guarded_room, lets_in, visitor
 from tests.prefect.single_sign_on import SingleSignOn, single_sign_on
@@ -117,7 +118,10 @@ def test_workers_and_command_line_come_in_with_their_login(
     assert wrong.returncode == 1
     assert f"the Prefect server at {door.address}/api does not let us in" in wrong.stderr
     checked = json.loads(guarded.command("check", "--json", **through).stdout)
-    assert [one["what"] for one in checked] == ["the Prefect API asks for a login"]
+    assert [one["what"] for one in checked][:2] == [
+        "the Prefect API asks for a login",
+        f"work pool {POOL} is not paused",
+    ]
     assert checked[0]["seen"] == f"{door.address}/api: HTTP 401"
 
 
