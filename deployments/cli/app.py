@@ -63,14 +63,36 @@ def main() -> NoReturn:
     for number in _ENDINGS:
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, _interrupt)
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    code: int | str | None = 0
     try:
         app()
+    except SystemExit as end:
+        code = end.code
     except Exception as error:
-        code = _told(error)
-        if not code:
+        told = _told(error)
+        if not told and _is_written("\n" if isinstance(error, OSError) else ""):
             raise
-        sys.exit(code)
-    sys.exit(0)
+        code = told or FAILED
+    sys.exit(code if _is_written() else FAILED)
+
+
+def _is_written(probe: str = "") -> bool:
+    """Tell whether what was printed is out; an error where not, but for a reader who has gone."""
+    try:
+        print(probe, end="", flush=True)
+    except OSError as error:
+        from deployments.cli.terminal import lead_nowhere
+        from runbook.errors import RunbookError
+
+        lead_nowhere(sys.stdout)
+        hint = "What a run has done stands in its record: pg-runbooks audit list"
+        if not isinstance(error, BrokenPipeError):
+            lost = RunbookError(f"the output cannot be written: {error.strerror}", hint=hint)
+            print(lost, file=sys.stderr)
+        return False
+    return True
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001

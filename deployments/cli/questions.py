@@ -78,7 +78,7 @@ def ask_person(
 
     With `is_proven` also a one-time code, or the key to sign with.
     """
-    if not sys.stdin.isatty() or console.quiet:
+    if sys.stdin is None or not sys.stdin.isatty() or console.quiet:
         raise Refused(
             f"{about} needs an approval, and this is no terminal",
             hint=f"Give --approve-by NAME --reason TEXT --confirm {cluster}, or use a terminal.",

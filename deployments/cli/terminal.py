@@ -35,7 +35,7 @@ class Terminal(Console):
 
     def _fall_silent(self, why: str) -> None:
         self.quiet = True
-        _lead_nowhere(self.file)
+        lead_nowhere(self.file)
         say(
             f"WARNING: nothing more can be shown here ({why}). The run goes on; what it changes "
             "stands in its record: pg-runbooks audit list"
@@ -47,10 +47,10 @@ def say(text: str) -> None:
     try:
         print(text, file=sys.__stderr__, flush=True)
     except OSError:
-        _lead_nowhere(sys.__stderr__)
+        lead_nowhere(sys.__stderr__)
 
 
-def _lead_nowhere(stream: IO[str] | None) -> None:
+def lead_nowhere(stream: IO[str] | None) -> None:
     """Let what still lies in the stream, and whatever else is written there, vanish."""
     if stream is not None:
         nowhere = os.open(os.devnull, os.O_WRONLY)

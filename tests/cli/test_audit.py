@@ -35,9 +35,9 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     return made
 
 
-def audit(history: History, *words: str) -> subprocess.CompletedProcess[str]:
+def audit(history: History, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run `pg-runbooks audit`."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "PG_"))}
+    env = settings | {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "PG_"))}
     return subprocess.run(
         [*COMMAND, "audit", *words],
         env=env | {"PG_RUNBOOKS_STATE": str(history.state), "PYTHONPATH": str(REPOSITORY)},
@@ -67,6 +67,14 @@ def test_runs_are_listed_and_filtered(history: History) -> None:
     table = audit(history, "list").stdout
     for part in ("test-write", "refused", "dana", "alice"):
         assert part in table
+
+
+def test_a_terminal_without_umlauts_shows_all_the_rest(tmp_path: Path) -> None:
+    made = History(tmp_path)
+    made.run("schön", cluster="schöp")
+    done = audit(made, "list", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "sch?p" in done.stdout
 
 
 def test_an_outcome_that_there_is_not_is_wrong_usage(history: History) -> None:

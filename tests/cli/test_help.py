@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -38,6 +39,24 @@ def test_nothing_heavy_is_loaded_to_show_the_help() -> None:
 
 def test_the_version_is_told() -> None:
     assert said("--version").stdout.startswith("pg-runbooks ")
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_an_output_that_cannot_be_written_is_an_error_and_no_traceback(buffered: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "--version"],
+            cwd=REPOSITORY,
+            env=os.environ | {"PYTHONUNBUFFERED": buffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("ERROR:  the output cannot be written: No space left on device")
+    assert "Traceback" not in done.stderr
 
 
 def test_the_help_of_run_lists_every_runbook_with_its_headline() -> None:
