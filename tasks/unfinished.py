@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from runbook import check
+from contextlib import suppress
+
+from runbook import check, note
 from runbook.cluster import Cluster
 from runbook.components.standing import standing
 from runbook.components.statements import opening
+from runbook.errors import CommandFailed, Damaged
 from runbook.logical.recovery.databases import databases
 from runbook.logical.recovery.mark import path, read_mark
 from runbook.postgres import Node
@@ -25,13 +28,32 @@ def nothing_half_done(cluster: Cluster, *sources: Node) -> None:
         _is_open(node)
 
 
-def _is_recovered(node: Node) -> None:
+@task("tell whether a recovery on {node} is half done")
+def told(cluster: Cluster, node: Node) -> None:
+    """Say what a backup of all files holds then: everything, but not under its name."""
+    with suppress(Damaged, CommandFailed):  # no reason to have no backup of the files
+        if cluster.logical is not None and (backup := _half_done(node)):
+            note(
+                f"the recovery of {backup} on {node} is half done, and so it is in this backup: "
+                "the databases of before stand there as NAME_aside_MOMENT, without its mark"
+            )
+
+
+def _half_done(node: Node) -> str:
+    """Name the backup whose recovery has not proven yet what it has loaded; empty: none."""
     mark = read_mark(node)
-    now = {name: each.oid for name, each in databases(node).items()} if mark else {}
+    if mark is None:
+        return ""
+    now = {name: each.oid for name, each in databases(node).items()}
+    return mark.backup if mark.is_half_done(now) else ""
+
+
+def _is_recovered(node: Node) -> None:
+    backup = _half_done(node)
     check(
         f"no recovery of databases on {node} is half done",
-        lambda: mark is None or not mark.is_half_done(now),
-        seen=lambda: f"that of {mark.backup if mark else ''} has not proven what it has loaded",
+        lambda: not backup,
+        seen=lambda: f"that of {backup} has not proven what it has loaded",
         hint="A backup of it could hold half of the data, and would be the newest. Bring the "
         "recovery to its end (logical-recovery), or go back by hand as its page tells; if what "
         f"stands there is right all the same, remove {path(node)} on {node.host}.",

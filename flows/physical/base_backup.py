@@ -11,7 +11,7 @@ from __future__ import annotations
 from blocks.load import load_cluster, load_store
 from flows._procedure import procedure
 from runbook import step
-from tasks import access, backup, catalogue, locate
+from tasks import access, backup, catalogue, locate, unfinished
 
 
 @procedure("base-backup", scheduled=True)
@@ -38,6 +38,7 @@ def base_backup(
 
     with step("1", "Locate the files of the running instance"):
         source = locate.backup_source(shop)
+        unfinished.told(shop, source)
 
     with step("2", "Allow replication connections"):
         access.can_serve(source)

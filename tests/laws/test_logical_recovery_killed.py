@@ -105,6 +105,8 @@ def _no_backup_takes_it(scene: Recoverable) -> None:
         for name in ("components", "manager", "manager_password"):
             del scene.cluster_settings[name]
     assert sorted(scene.folder.iterdir()) == there
+    files = scene.run("base-backup", dry_run=True)
+    assert f"the recovery of {scene.id} on {scene.primary.name} is half done" in files.told
 
 
 def _latest_is_refused(scene: Recoverable) -> None:

@@ -41,9 +41,7 @@ def lacking(node: Node, contents: Contents) -> tuple[str, ...]:
 
 def _without_locale(node: Node, contents: Contents, in_use: frozenset[str]) -> Iterator[str]:
     """Compare with what the C library has; one that has no list of them (musl) takes any name."""
-    listed = node.console.attempt(
-        Command(("locale", "-a"), user=node.server_user, timeout=_SECONDS)
-    )
+    listed = node.console.ask(Command(("locale", "-a"), user=node.server_user, timeout=_SECONDS))
     if listed.exit_code != 0 or not listed.stdout.strip():
         return
     known = {_normal(name) for name in (*listed.stdout.split(), *in_use, *_WITHOUT_ANY)}

@@ -114,7 +114,11 @@ def read_mark(node: Node) -> RecoveryMark | None:
         return RecoveryMark.model_validate_json(text)
     except ValidationError as error:
         raise Damaged(
-            f"{path(node)} on {node.host} cannot be used", detail=str(error.errors()[:2])
+            f"{path(node)} on {node.host} cannot be used",
+            detail=str(error.errors()[:2]),
+            hint="It tells which databases a logical-recovery has made and set aside. Where none "
+            "of them is half done (psql -l shows no NAME_aside_MOMENT that is still wanted), move "
+            "it away.",
         ) from error
 
 
