@@ -15,6 +15,8 @@ from runbook.components.restoring import ComponentRestore, verifying
 from runbook.errors import CheckFailed, Damaged
 from runbook.hosts.disk import disks
 from runbook.postgres import Node
+from runbook.postgres.vitals import vitals
+from runbook.restore.reserve import most_wal
 from runbook.run import current
 from runbook.tools import pg_dump
 from runbook.units import readable_bytes
@@ -26,7 +28,6 @@ _TABLESPACES = """
 SELECT spcname AS name, pg_catalog.pg_tablespace_location(oid) AS location
 FROM pg_catalog.pg_tablespace
 """
-_WAL = "SELECT pg_catalog.pg_size_bytes(current_setting('max_wal_size')) AS bytes"
 
 
 @task("check that the dumps fit")
@@ -101,7 +102,10 @@ def _can_be_replaced(job: ComponentRestore) -> None:
 
 
 def _have_room(server: Server, jobs: Sequence[ComponentRestore]) -> None:
-    """Count what is to be loaded by its tablespaces, and its WAL; a standby replays both."""
+    """Count what is to be loaded by its tablespaces, and its WAL; a standby replays both.
+
+    WAL stays until it is archived, and an archiver may be slower than the load, or fail.
+    """
     node, data = server.node, server.identity.data_directory
     places = {str(row["name"]): str(row["location"]) or data for row in node.ask(_TABLESPACES)}
     sizes: Counter[str] = Counter()
@@ -109,7 +113,8 @@ def _have_room(server: Server, jobs: Sequence[ComponentRestore]) -> None:
         if not job.is_ready():
             sizes[places[job.dump.properties.tablespace]] += job.dump.database_size
     loaded = {place: int(_MARGIN * size) for place, size in sizes.items()}
-    wal = min(sizes.total(), int(str(node.ask(_WAL)[0]["bytes"])))
+    archives = vitals(node).archives(in_recovery=server.is_standby)
+    wal = sizes.total() if archives else min(sizes.total(), most_wal(node))
     needed = Counter(loaded) + Counter({f"{data}/pg_wal": wal})
     if not needed:
         return
@@ -128,7 +133,9 @@ def _has_room(mount: str, free: int, needed: int) -> None:
         f"the new databases have room on {mount} beside the old ones",
         lambda: free > needed,
         seen=lambda: f"{readable_bytes(free)} free, {readable_bytes(needed)} needed",
-        hint="Make room there: the old databases stay until they are dropped by hand.",
+        hint="Make room there: the old databases stay until they are dropped by hand. "
+        "WAL counts in full where it is archived; archive_mode = off, with a restart and a base "
+        "backup afterwards, does without.",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from tests.contract.stores.places import port_of
 from tests.contract.stores.proxy import Fault, Proxy, proxy
 from tests.lab.loopback import LoopbackLab
+from tests.lab.postgres import PostgresNode
 from tests.lab.s3 import S3Server
 from tests.laws import component_restore_scene
 from tests.laws.component_restore_scene import LOADING, Restores
@@ -131,6 +133,26 @@ def test_a_full_disk_is_told_before_and_leaves_nothing_when_it_fills(
         finally:
             first.psql("DROP DATABASE roomy WITH (FORCE)")
             first.psql("DROP TABLESPACE small")
+
+
+def test_the_wal_that_waits_for_an_archiver_wants_room_too(there: Restores) -> None:
+    """The database alone would take 0.72 of what is free, and its WAL 0.6."""
+    first = there.first
+    free = shutil.disk_usage(first.data_directory).free
+    there.rewrite(database_size=int(0.6 * free))
+    assert there.run(dry_run=True).completed
+    try:
+        archive(first, "on")
+        refused(there, "WAL counts in full where it is archived")
+    finally:
+        archive(first, "off")
+
+
+def archive(node: PostgresNode, mode: str) -> None:
+    """Let a server archive its WAL, or not."""
+    node.psql(f"ALTER SYSTEM SET archive_mode = {mode}")
+    node.stop()
+    node.start()
 
 
 def test_patience_set_for_applications_ends_no_statement_of_ours(there: Restores) -> None:
