@@ -114,10 +114,23 @@ class MakingReady:
             if backup_id != self.backup.id
         )
         command = staging.fresh(
-            self.node, self.backup, self.targets, others, same_system=self.same_system
+            self.node,
+            self.backup,
+            self.targets,
+            others,
+            same_system=self.same_system,
+            kept=self._set_aside(),
         )
         old = f"rm -rf {' '.join(others)} && " if others else ""
         return Execute(host, command, shown=f"{old}mkdir -m 700 {self.incoming}")
+
+    def _set_aside(self) -> tuple[str, ...]:
+        found = []
+        for place in filter(None, (self.targets.data, self.targets.wal)):
+            there = kept(self.node.host, place, self.node.os_user)
+            found += [place.aside(stamp) for stamp in there["aside"]]
+            found += [place.undone(stamp) for stamp in there["undone"]]
+        return tuple(found)
 
     def _unpack(self) -> str:
         run, stored = current(), stored_backup(self.catalogue, self.backup)

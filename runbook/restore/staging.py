@@ -28,24 +28,29 @@ _DECOMPRESSORS = {
 
 # A new directory, with the names of the timelines that this server has already had: PostgreSQL
 # takes the next free number, so that two restores of one backup never share a timeline. Where the
-# old data is removed already, what an earlier run has left unfinished alone holds them.
-# Arguments: live, incoming, "same" system or another, what else to remove.
+# old data is removed already, what an earlier run has left unfinished alone holds them; where it is
+# put back, what was restored before. Arguments: live, incoming, "same" system or another, what else
+# may hold names, --, what else to remove.
 _FRESH = """set -eu
 cd /
 live=$1 incoming=$2 system=$3; shift 3
 new=$incoming.new
 rm -rf --one-file-system -- "$new"
 mkdir -m 700 "$new" "$new/pg_wal"
-if [ "$system" = same ]; then
-  for from in "$live" "$incoming" "$@"; do
-    for wal in "$from" "$from/pg_wal"; do
-      if [ -d "$wal" ]; then
-        find "$wal/" -mindepth 1 -maxdepth 1 -name '*.history' \
-          -exec cp -pn -t "$new/pg_wal" -- {} +
-      fi
-    done
+names_from() {
+  if [ "$system" != same ]; then return 0; fi
+  for wal in "$1" "$1/pg_wal"; do
+    if [ -d "$wal" ]; then
+      find "$wal/" -mindepth 1 -maxdepth 1 -name '*.history' \
+        -exec cp -pn -t "$new/pg_wal" -- {} +
+    fi
   done
-fi
+}
+names_from "$live"
+names_from "$incoming"
+while [ "$1" != -- ]; do names_from "$1"; shift; done
+shift
+for unfinished; do names_from "$unfinished"; done
 rm -rf --one-file-system -- "$incoming" "$@"
 mv -T "$new" "$incoming"
 """
@@ -109,14 +114,23 @@ _WRITE = 'cat >"$1.new" && chmod 600 "$1.new" && mv "$1.new" "$1"'
 
 
 def fresh(
-    node: Node, backup: Backup, targets: Targets, others: tuple[str, ...], *, same_system: bool
+    node: Node,
+    backup: Backup,
+    targets: Targets,
+    others: tuple[str, ...],
+    *,
+    same_system: bool,
+    kept: tuple[str, ...] = (),
 ) -> Command:
-    """Make the incoming directory anew, and remove what earlier runs have left unfinished."""
+    """Make the incoming directory anew, and remove what earlier runs have left unfinished.
+
+    `kept`: directories of data or WAL that was set aside; they are only read.
+    """
     incoming = targets.data.incoming(backup.id)
     unfinished = (*(path for path in targets.incoming(backup.id) if path != incoming), *others)
     system = "same" if same_system else "other"
-    argv = ("sh", "-c", _FRESH, "fresh", targets.data.live, incoming, system, *unfinished)
-    return Command(argv, user=node.os_user, leashed=True)
+    names = (targets.data.live, incoming, system, *kept, "--", *unfinished)
+    return Command(("sh", "-c", _FRESH, "fresh", *names), user=node.os_user, leashed=True)
 
 
 def clear(node: Node, *directories: str) -> Command:

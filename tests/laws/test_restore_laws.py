@@ -97,6 +97,16 @@ def test_again_restores_once_more_on_a_timeline_of_its_own(damaged: Scene) -> No
     assert damaged.restore().changed == 0
 
 
+def test_after_an_undo_no_timeline_is_taken_twice(damaged: Scene) -> None:
+    """What was restored may have archived its WAL; only what is kept of it has the number."""
+    assert damaged.restore().completed
+    assert damaged.run("instance-restore-undo").completed
+    outcome = damaged.restore()
+    assert outcome.completed, outcome.said
+    assert_restored(damaged)
+    assert damaged.node.psql("CHECKPOINT; SELECT timeline_id FROM pg_control_checkpoint()") == "3"
+
+
 def test_again_is_never_taken_for_the_end_of_a_restore_that_is_in_use(damaged: Scene) -> None:
     assert damaged.restore(at=Point("8")).ended == "killed"
     damaged.damage()
