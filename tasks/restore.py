@@ -89,7 +89,6 @@ def fits(node: Node, backup: Backup, catalogue: Catalogue, wishes: Wishes) -> Re
     fitness.server(node, seen, standby=wishes.whole_cluster)
     fitness.version(node, backup, seen)
     fitness.system(node, backup, seen, other_system=wishes.other_system)
-    fitness.tablespaces(node, seen)
     job = Restore(
         node=node,
         backup=backup,
@@ -99,6 +98,7 @@ def fits(node: Node, backup: Backup, catalogue: Catalogue, wishes: Wishes) -> Re
         again=wishes.again,
     )
     _not_otherwise(job, seen)
+    fitness.tablespaces(node, seen)  # while another backup is half in place, no data links there
     if wishes.again:
         check(
             "no earlier restore of it waits for its end while its server is in use",
