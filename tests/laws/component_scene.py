@@ -16,6 +16,7 @@ import psycopg
 from runbook import host_lock
 from runbook.components import places
 from runbook.postgres import node as postgres_node
+from runbook.restore import place
 from runbook.stores import node_folder
 from tests.lab import judge, processes
 from tests.lab.loopback import LoopbackLab
@@ -36,6 +37,7 @@ READING = (
     postgres_node._AT_WORK,
     postgres_node._LOCK,
     node_folder._FREE,
+    place._DESCRIBE,
 )
 """The scripts that only look; read them before you add one."""
 
