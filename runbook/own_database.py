@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import psycopg
 from psycopg.pq import Conninfo
@@ -62,7 +62,7 @@ def _for_libpq(url: str) -> str:
     known = {option.keyword.decode() for option in Conninfo.get_defaults()}
     given = {"sslmode" if name == "ssl" else name: each for name, each in parse_qsl(parts.query)}
     query = {name: each for name, each in given.items() if name in known}
-    return urlunsplit(parts._replace(scheme="postgresql", query=urlencode(query)))
+    return f"postgresql://{parts.netloc}{parts.path}?{urlencode(query)}"
 
 
 def _identifier_of(node: Node) -> str:
@@ -84,20 +84,23 @@ def _same_address(node: Node, url: str) -> bool:
     if port != node.port:
         return False
     way = node.host.way
-    named = {node.address} - {""}
-    if isinstance(way, Ssh):
-        named |= {way.address}
-    if isinstance(way, Local):
-        named |= {"localhost", socket.gethostname()}
+    here = {"localhost", socket.gethostname()}
     if host.startswith("/"):
         return isinstance(way, Local)
+    named = here if isinstance(way, Local) else set()
+    if isinstance(way, Ssh):
+        named = {way.address}
+    # By default a node's address is the loopback; another machine's is not ours.
+    if isinstance(way, Local) or not _addresses({node.address}) & _addresses({"localhost"}):
+        named = (named | {node.address}) - {""}
     return bool(_addresses({host}) & _addresses(named))
 
 
 def _host_and_port(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
     query = parse_qs(parts.query)
-    return parts.hostname or query.get("host", ["localhost"])[0], parts.port or 5432
+    host, port = query.get("host", ["localhost"])[0], query.get("port", ["5432"])[0]
+    return parts.hostname or host, parts.port or int(port)
 
 
 def _addresses(names: set[str]) -> set[str]:

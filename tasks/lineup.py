@@ -194,7 +194,11 @@ def _tell_limits(lineup: Lineup, node: Node) -> None:
     primary = lineup.primary
     if not any(seen.node.name == primary.name and seen.state for seen in lineup.found):
         return
-    small = limits.of_a_clone(node, primary, node.directory(), "")
+    try:
+        small = limits.of_a_clone(node, primary, node.directory(), "")
+    except (CommandFailed, Unreachable) as error:
+        note(f"whether {node}'s own limits are below {primary}'s is not known: {error.message}")
+        return
     if small.names:
         told = f"{', '.join(small.names)}, as {small.file} says and {primary} has now"
         fact(f"TOO SMALL: {node}", f"{told}; raise it there, or step 11 ends there", bound=False)

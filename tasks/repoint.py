@@ -7,7 +7,7 @@ from functools import partial
 
 from runbook import Need, check, ensure, fact, note, together
 from runbook.apps import App
-from runbook.errors import CommandFailed, SettingsError, Unreachable
+from runbook.errors import RunbookError, SettingsError
 from runbook.repoint.job import Repointing, read
 from runbook.repoint.target import Target
 from tasks._task import task
@@ -80,7 +80,7 @@ def _left_out(app: App) -> None:
             lines = "; ".join(f"on {action.where}: {action}" for action in app.starting())
             told = "stopped already, by a run of before or by hand, and skip leaves it so"
             fact(f"STANDS STILL: {app}", f"{told}. To start it: {lines}")
-    except (CommandFailed, Unreachable) as error:
+    except RunbookError as error:
         note(f"whether {app} runs is not known: {error.message}")
 
 

@@ -43,10 +43,10 @@ def _schedules(client: SyncPrefectClient) -> Iterator[Finding]:
     off = [one for one in scheduled if one.paused or not any(s.active for s in one.schedules)]
     for one in off:
         name = f"{client.read_flow(one.flow_id).name}/{one.name}"
+        command = f"prefect deployment schedule resume {name} {one.schedules[0].id}, or "
         yield _warning(
             f"the schedule of {name} is off: it does not run by itself",
-            f"prefect deployment schedule resume {name} {one.schedules[0].id}, or its switch in "
-            "the UI under Deployments",
+            f"{'' if one.paused else command}its switch in the UI under Deployments",
         )
     if scheduled and not off:
         yield Finding("nights", f"the schedules of {len(scheduled)} deployments are on", ok=True)

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from runbook.cluster import Cluster
 from runbook.components.standing import standing
-from runbook.errors import Unreachable
+from runbook.errors import RunbookError, Unreachable
 from runbook.health.finding import Finding, Level, found
 from runbook.logical.recovery.mark import read_mark as read_recovery_mark
 from runbook.postgres import Node
+from runbook.replication.half_rejoin import HalfRejoin
 from runbook.restore.kept import half_undone
 from runbook.restore.marks import read_mark
 from runbook.restore.outage import StopClock
@@ -26,6 +27,9 @@ def leftover_findings(cluster: Cluster, node: Node) -> Iterator[Finding]:
         left = _left(cluster, node.located())
     except Unreachable:
         return  # that its server or its host does not answer is a finding already
+    except RunbookError as error:
+        yield found(Level.WARNING, str(node), WHAT, f"not known: {error.message}", error.hint)
+        return
     for seen, hint in left:
         yield found(Level.WARNING, str(node), WHAT, seen, hint)
     if not left:
@@ -67,10 +71,9 @@ def _of_a_restore(cluster: Cluster, node: Node, place: Place) -> Iterator[tuple[
 
 
 def _of_a_rejoin(node: Node, place: Place) -> Iterator[tuple[str, str]]:
-    for name in ("rejoining", "rejoined"):
-        path = place.state(name)
-        if node.host.holds("test", "-e", path, user=node.os_user):
-            yield f"its return as a standby has no end: {path}", _AGAIN.format("rejoin")
+    half = HalfRejoin(node, place)
+    if (half.is_cut_short() or half.rejoined_by()) and not node.accepts_writes():
+        yield f"the return of {place.live} as a standby has no end", _AGAIN.format("rejoin")
 
 
 def _of_a_recovery(node: Node) -> Iterator[tuple[str, str]]:

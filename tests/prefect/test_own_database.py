@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, temporary_settings
+from psycopg.conninfo import conninfo_to_dict
 
 from blocks.save import save
 from runbook.cluster import Backups, Cluster
 from runbook.errors import CheckFailed
 from runbook.hosts import Host, Ssh
 from runbook.inventory import Inventory
-from runbook.own_database import refuse_own_database
+from runbook.own_database import _for_libpq, _host_and_port, refuse_own_database
 from runbook.postgres import Node
 from tests.lab.loopback import LoopbackLab
 from tests.lab.postgres import PASSWORD, PostgresNode
@@ -89,6 +90,23 @@ def test_a_stopped_server_is_refused_by_its_address_and_the_doubt_is_told(
         home.start()
     assert "judged by addresses alone" in caplog.text
     assert PASSWORD not in caplog.text
+
+
+def test_a_node_elsewhere_with_the_default_address_is_not_taken_for_ours(
+    home: PostgresNode,
+) -> None:
+    way = Ssh(address="127.0.0.9", port=1, user="nobody")
+    far = {"host": Host(name="far", way=way), "address": "127.0.0.1"}
+    nodes = (_cluster(home).nodes[0].model_copy(update=far),)
+    url = f"postgresql+asyncpg://postgres:wrong@localhost:{home.port}/prefect"
+    refuse_own_database(_cluster(home).model_copy(update={"nodes": nodes}), url)
+
+
+def test_a_url_over_a_socket_stays_one_for_libpq() -> None:
+    url = "postgresql+asyncpg:///prefect?host=/run/postgresql&port=5433&prepared_statement_name=x"
+    asked = conninfo_to_dict(_for_libpq(url))
+    assert asked == {"host": "/run/postgresql", "port": "5433", "dbname": "prefect"}
+    assert _host_and_port(url) == ("/run/postgresql", 5433)
 
 
 def test_a_run_on_that_cluster_fails_before_it_does_anything(
