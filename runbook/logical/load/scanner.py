@@ -43,7 +43,7 @@ _ESCAPING = re.compile(rb"(?:\A|[^" + _NAME_BYTE + rb"])[eE]\Z")
 _CONFORMING = re.compile(rb"SET standard_conforming_strings = '?(on|off)\b")
 # A string that goes on in another line is of the kind that it began as.
 _CONTINUED = re.compile(
-    rb"(?:[ \t\f\v]|--[^\r\n]*)*[\r\n](?:\s|--[^\r\n]*[\r\n])*'",
+    rb"[ \t\f\v]*(?:--[^\r\n]*)?[\r\n](?:\s|--[^\r\n]*[\r\n])*'",
 )
 _GAP = 4096
 _COPY = re.compile(

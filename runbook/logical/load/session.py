@@ -126,10 +126,10 @@ class Session:
             self._pgconn.send_query_params(text, None)
         self._pgconn.pipeline_sync()
         self._flush()
-        return self._results(len(statements))
+        return self._results(pipelined=True)
 
-    def _results(self, pipelined: int = 0) -> list[bytes]:
-        """Give the tags: up to the end of one statement, or up to the end of so many."""
+    def _results(self, *, pipelined: bool = False) -> list[bytes]:
+        """Give the tags up to the end of one statement, or of a pipeline: its commit may fail."""
         tags: list[bytes] = []
         failed: SqlError | None = None
         while True:
@@ -137,8 +137,7 @@ class Session:
                 self._wait(select.POLLIN)
                 self._pgconn.consume_input()
             result = self._pgconn.get_result()
-            if result is None and pipelined:
-                pipelined -= 1
+            if result is None and pipelined and self._pgconn.status == pq.ConnStatus.OK:
                 continue
             if result is None or result.status == pq.ExecStatus.PIPELINE_SYNC:
                 break

@@ -10,6 +10,8 @@ import pytest
 
 from runbook.errors import RunbookError, Unreachable
 from runbook.logical.load import LoadFailed, load, survey
+from runbook.logical.load.door import doors
+from runbook.logical.load.session import Session, SqlError
 from tests.contract.logical_load import scene
 from tests.contract.logical_load.scene import EXPECTED, dump, loaded, pieces
 from tests.lab import processes
@@ -130,6 +132,21 @@ _ALIKE = {
     "quoted setting": 'SET standard_conforming_strings = "off";\n'
     f"COMMENT ON DATABASE postgres IS 'a\\''; {_RUN}';\n",
 }
+
+
+def test_an_error_at_the_commit_of_a_batch_is_told_as_it_is(target: PostgresNode) -> None:
+    made = (
+        b"CREATE TEMP TABLE one (id int PRIMARY KEY)",
+        b"CREATE TEMP TABLE two (id int REFERENCES one DEFERRABLE INITIALLY DEFERRED)",
+    )
+    with doors(scene.node(target), "pg-runbooks test") as connect:
+        session = Session(connect("postgres"), "postgres", threading.Event())
+        session.run(*made)
+        with pytest.raises(SqlError) as failed:
+            session.run(b"INSERT INTO two VALUES (1)", b"INSERT INTO one VALUES (2)")
+        assert failed.value.sqlstate == "23503"
+        assert session.run(b"INSERT INTO one VALUES (3)") == [b"INSERT 0 1"]
+        session.close()
 
 
 @pytest.mark.parametrize("how", _ALIKE)

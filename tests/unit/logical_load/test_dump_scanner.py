@@ -81,6 +81,7 @@ def test_every_statement_ends_where_psql_ends_it() -> None:
     [
         b"SELECT 'a' -- it's\r;",
         b"SELECT E'a' \n\t-- it's\n 'b\\';';",
+        b"SELECT E'a' " + b"-" * 200 + b"'\n, 1;",
         b"SET standard_conforming_strings = off;",
     ],
 )
