@@ -182,7 +182,9 @@ class RestoreOrder:
             return last
         is_other = not seen.at.continues(last)
         begun = self.mark.begun or is_other or seen.restores > 0
-        log = seen.at.model_copy(update={"size": 0}) if is_other else self.mark.log
+        # Trouble is read again until it is judged: it stands in the file of before.
+        moves = is_other and not seen.trouble
+        log = seen.at.model_copy(update={"size": 0}) if moves else self.mark.log
         told = {"begun": begun, "succeeded": seen.has_succeeded, "log": log}
         if told != {name: getattr(self.mark, name) for name in told}:
             self._keep(**told)

@@ -198,6 +198,19 @@ def test_a_restore_that_failed_is_told_with_the_agent_s_own_words(scene: Scene) 
     assert scene.manager.rows() == BEFORE
 
 
+def test_a_log_that_is_rotated_after_the_failure_hides_none(scene: Scene) -> None:
+    scene.manager.outage, scene.settings = 6.0, {"restore_within": "PT20S"}
+    scene.manager.restore_fails = True
+    running = scene.runner.start("managed-restore", cluster=scene.name)
+    failed = lambda: "psql: server closed" in scene.manager.log.read_text()  # noqa: E731
+    processes.until(failed, "the agent has failed")
+    time.sleep(1)
+    rotated(scene)
+    outcome = running.outcome()
+    assert outcome.ended == "CommandFailed", outcome.said
+    assert "psql: server closed" in outcome.said
+
+
 def test_one_that_does_not_end_is_told_and_waited_for_by_the_next_run(scene: Scene) -> None:
     scene.manager.outage, scene.settings = 4.0, {"restore_within": "PT1S"}
     late = restore(scene)
