@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +13,11 @@ import typer
 from deployments.cli.settings import InventoryOption, JsonOption, chosen_clusters, use
 
 if TYPE_CHECKING:
+    from runbook.backups.backup import Backup
     from runbook.backups.catalogue import Catalogue, Found
     from runbook.cluster import Cluster
+    from runbook.inventory import StoreSettings
+    from runbook.postgres import Node
 
 
 @dataclass(frozen=True)
@@ -94,15 +97,26 @@ def _listed(cluster: Cluster) -> list[Row]:
     from blocks.load import load_store
     from runbook.backups.catalogue import Catalogue
 
-    with load_store(cluster.backups.store).open(cluster.nodes[0].host) as store:
+    settings = load_store(cluster.backups.store)
+    with settings.open(_keeping(cluster, settings).host) as store:
         catalogue = Catalogue(store, cluster.folder)
-        found = catalogue.found()
-        sound = [item.id for item in found if item.complete and not item.damaged]
-        newest = sound[-1] if sound else ""
-        return [_row(cluster, catalogue, item, newest=item.id == newest) for item in found]
+        rows = [_row(cluster, catalogue, item) for item in catalogue.found()]
+    newest = next((row.id for row in reversed(rows) if row.state == "sound"), "")
+    return [replace(row, newest=row.id == newest) for row in rows]
 
 
-def _row(cluster: Cluster, catalogue: Catalogue, found: Found, *, newest: bool) -> Row:
+def _keeping(cluster: Cluster, settings: StoreSettings) -> Node:
+    """Give the node whose folder holds them; where no server answers, the first one."""
+    from runbook.errors import RunbookError
+    from tasks.locate import keeper
+
+    try:
+        return keeper(cluster, settings)
+    except RunbookError:
+        return cluster.nodes[0]
+
+
+def _row(cluster: Cluster, catalogue: Catalogue, found: Found) -> Row:
     from runbook.errors import Damaged
 
     if not found.complete:
@@ -115,15 +129,23 @@ def _row(cluster: Cluster, catalogue: Catalogue, found: Found, *, newest: bool) 
     return Row(
         cluster=cluster.name,
         id=backup.id,
-        state="damaged" if found.damaged else "sound",
+        state=_state(cluster, backup, damaged=found.damaged),
         finished=backup.finished.isoformat(timespec="seconds"),
         age=round((datetime.now(UTC) - backup.finished).total_seconds(), 1),
         size=backup.data_size,
         stored=backup.stored_size,
         made_by=backup.made_by,
         verified=backup.verified.isoformat(timespec="seconds"),
-        newest=newest,
     )
+
+
+def _state(cluster: Cluster, backup: Backup, *, damaged: bool) -> str:
+    """Tell whether a restore of the cluster would take it, and if not, why."""
+    if damaged:
+        return "damaged"
+    if backup.cluster != cluster.name:
+        return f"of {backup.cluster}"
+    return "sound" if backup.self_contained else "without its WAL"
 
 
 _COLUMNS = ("cluster", "id", "finished (UTC)", "age", "size", "stored", "made by", "verified")
