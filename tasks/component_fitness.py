@@ -133,7 +133,8 @@ def _has_room(mount: str, free: int, needed: int) -> None:
         f"the new databases have room on {mount} beside the old ones",
         lambda: free > needed,
         seen=lambda: f"{readable_bytes(free)} free, {readable_bytes(needed)} needed",
-        hint="Make room there: the old databases stay until they are dropped by hand. "
+        hint="Make room there, or restore fewer at a time: the old databases stay until they are "
+        "dropped by hand. "
         "WAL counts in full where it is archived; archive_mode = off, with a restart and a base "
         "backup afterwards, does without.",
     )

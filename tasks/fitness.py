@@ -86,7 +86,11 @@ def system(node: Node, backup: Backup, seen: Survey, *, other_system: bool) -> N
     fact("system identifier of the backup", backup.system_identifier)
     fact(f"system identifier on {node}", seen.system_identifier or nothing)
     if other_system and seen.system_identifier not in ("", backup.system_identifier):
-        fact("ANOTHER SYSTEM", f"the data on {node} is replaced by that of a different system")
+        fact(
+            "ANOTHER SYSTEM",
+            f"the data on {node} is replaced by that of a different system; the next base-backup "
+            "needs other_system=true, once",
+        )
         return
     check(
         "the backup is one of this very database system",

@@ -144,8 +144,11 @@ def _needs(job: Recovery, wanted: RecoverySettings) -> None:
         unless=job.is_loaded,
         seen=lambda: "; ".join(missing),
         hint=f"Have all of them on {job.primary}: the extension's package; the locale (locale-gen) "
-        "and a restart; the directory, owned by the server's user. What the backup can do without, "
-        "name in logical.recovery.expected_errors.",
+        "and a restart; the directory, owned by the server's user. What is there all the same, "
+        "name in logical.recovery.expected_errors. So an extension to do without, as 'extension "
+        '"NAME" (is not available|does not exist)\', and in expected_differences as '
+        "'extension NAME is missing' and 'EXTENSION NAME'. Without its locale or directory no "
+        "database is made.",
     )
 
 

@@ -221,13 +221,15 @@ def _block(cluster: Cluster, node: Node, settings: RecoverySettings) -> PortBloc
 
 def _when_refused(block: PortBlock) -> Action:
     """Give the same for people's refusal: there is no run to record it by then."""
-    line = f"open port {block.node.port}, where a run that was killed has left it closed"
+    line = f"open port {block.node.port}, if a run that was killed has left it closed"
     return Work(block.node.host.name, line, partial(_opened, block))
 
 
 def _opened(block: PortBlock) -> str:
     try:
-        for action in () if block.is_gone() else block.open():
+        if block.is_gone():
+            return "it was open"
+        for action in block.open():
             action.perform()
     except RunbookError as error:
         log.warning("the port of %s cannot be opened: %s", block.node, error.message)

@@ -8,7 +8,7 @@ from runbook import check, note
 from runbook.cluster import Cluster
 from runbook.components.standing import standing
 from runbook.components.statements import opening
-from runbook.errors import CommandFailed, Damaged
+from runbook.errors import CommandFailed, Damaged, Unreachable
 from runbook.logical.recovery.databases import databases
 from runbook.logical.recovery.mark import path, read_mark
 from runbook.postgres import Node
@@ -23,18 +23,26 @@ def nothing_half_done(cluster: Cluster, *sources: Node) -> None:
     writing = (node for node in cluster.nodes if node.accepts_writes())
     found = {node.name: node.located() for node in (*sources, *writing)}
     for node in found.values():
-        if cluster.logical is not None:
-            _is_recovered(node)
-        _is_open(node)
+        try:
+            if cluster.logical is not None:
+                _is_recovered(node)
+            _is_open(node)
+        except (CommandFailed, Unreachable) as error:
+            if sources:
+                raise
+            note(f"{node} cannot be asked: {error.message}")  # somebody else makes the backup
 
 
 @task("tell whether a recovery on {node} is half done")
 def told(cluster: Cluster, node: Node) -> None:
     """Say what a backup of all files holds then: everything, but not under its name."""
-    with suppress(Damaged, CommandFailed):  # no reason to have no backup of the files
-        if cluster.logical is not None and (backup := _half_done(node)):
+    if cluster.logical is None:
+        return
+    primary = next((each for each in cluster.nodes if each.accepts_writes()), node)
+    with suppress(Damaged, CommandFailed, Unreachable):  # no reason to have no backup of the files
+        if backup := _half_done(primary.located()):
             note(
-                f"the recovery of {backup} on {node} is half done, and so it is in this backup: "
+                f"the recovery of {backup} on {primary} is half done, and so it is in this backup: "
                 "the databases of before stand there as NAME_aside_MOMENT, without its mark"
             )
 
@@ -53,7 +61,7 @@ def _is_recovered(node: Node) -> None:
     check(
         f"no recovery of databases on {node} is half done",
         lambda: not backup,
-        seen=lambda: f"that of {backup} has not proven what it has loaded",
+        seen=lambda: f"that of {backup} has not opened what it has loaded",
         hint="A backup of it could hold half of the data, and would be the newest. Bring the "
         "recovery to its end (logical-recovery), or go back by hand as its page tells; if what "
         f"stands there is right all the same, remove {path(node)} on {node.host}.",

@@ -117,7 +117,10 @@ def tell_redundancy(whole: ClusterRestore) -> None:
     run = current()
     for node in whole.lineup.left_out:
         note(f"{node} was left out: it must not start as it is; bring it back with standby-rebuild")
-    note("take a base backup now (base-backup): the restored cluster has none of its own yet")
+    note(
+        "take a base backup now (base-backup; with other_system=true where the data was of "
+        "another system): the restored cluster has none of its own yet"
+    )
     seconds = None if run.planning else whole.primary.clock.seconds()
     if seconds is not None:
         run.memory["redundancy seconds"] = seconds

@@ -139,11 +139,15 @@ class Catalogue:
             for found in self.found()
             if found.complete and not found.damaged and found.id < backup.id
         ]
-        records = []
-        for backup_id in older[-most:]:
+        records: list[Backup] = []
+        for backup_id in reversed(older):
             with suppress(Damaged):
-                records.append(self.get(backup_id))
-        return tuple(each for each in records if each.system_identifier == backup.system_identifier)
+                record = self.get(backup_id)
+                if record.system_identifier == backup.system_identifier:
+                    records.append(record)
+            if len(records) == most:
+                break
+        return tuple(reversed(records))
 
     def begin(self, backup_id: str, run_id: str) -> None:
         """Mark a backup as begun by a run of ours, before any of it is there."""

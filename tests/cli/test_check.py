@@ -83,6 +83,8 @@ def test_a_store_that_turns_the_worker_away_is_told_with_what_to_do(
 def test_a_health_check_shows_one_table_and_fails_when_something_is_critical(
     shop: ShopOfTests,
 ) -> None:
+    assert "base backup: there is no sound one" in shop.run("health-check").stderr
+    assert shop.run("base-backup", "--go").returncode == 0
     done = shop.run("health-check", "--read-all")
     assert done.returncode == 0, done.stderr
     assert "| ✓ OK | HTTP | shop | is answered as expected |  |" in done.stdout

@@ -100,7 +100,7 @@ def _no_backup_takes_it(scene: Recoverable) -> None:
         for runbook in ("logical-backup", "component-backup", "managed-backup"):
             outcome = scene.run(runbook)
             assert outcome.ended == "CheckFailed", outcome.said
-            assert f"that of {scene.id} has not proven what it has loaded" in outcome.said
+            assert f"that of {scene.id} has not opened what it has loaded" in outcome.said
     finally:
         for name in ("components", "manager", "manager_password"):
             del scene.cluster_settings[name]

@@ -23,7 +23,8 @@ _SECONDS = 60.0
 def lacking(node: Node, contents: Contents) -> tuple[str, ...]:
     """Tell which extensions, locales and directories the load would not find.
 
-    In PostgreSQL's own words as far as it has any: they can be named as expected errors.
+    In PostgreSQL's own words as far as it has any: what is there all the same can be named as
+    an expected error.
     """
     row = node.ask(_THERE)[0]
     there = {name: _names(value) for name, value in row.items()}
