@@ -6,6 +6,7 @@ from runbook.apps import App
 from runbook.cluster import Cluster
 from runbook.errors import CommandFailed, HostUnreachable, RunbookError, Unreachable
 from runbook.postgres import Node
+from runbook.postgres.state import ControlData
 from runbook.replication.ending import stopped_state
 from runbook.replication.members import repmgr_of, repmgr_program
 from runbook.replication.server import look
@@ -16,10 +17,21 @@ _NOW = "NOBODY CAN WRITE NOW"
 
 
 def stopped_primary(seen: Survey) -> Node | None:
-    """Give the one server that was stopped in good order as a primary, where nobody writes."""
+    """Give the one server that was stopped in good order as a primary, where nobody writes.
+
+    One on an older timeline than another node was replaced long ago: its data is old.
+    """
     if seen.writable:
         return None
-    found = [node for node in seen.silent if _was_stopped_as_primary(node)]
+    controls = [(node, _control_file(node)) for node in seen.silent]
+    stopped = [(node, control) for node, control in controls if control is not None]
+    known = [seen.state(node).timeline for node in seen.standbys]
+    known += [max(control.timeline, control.needed_timeline) for _, control in stopped]
+    found = [
+        node
+        for node, control in stopped
+        if control.state == "shut down" and control.timeline == max(known)
+    ]
     return found[0] if len(found) == 1 else None
 
 
@@ -72,12 +84,11 @@ def told_to(cluster: Cluster, error: RunbookError) -> None:
         error.hint += f" Whether anybody can write now is not known: {more.message}"
 
 
-def _was_stopped_as_primary(node: Node) -> bool:
+def _control_file(node: Node) -> ControlData | None:
     try:
-        control = stopped_state(node)
+        return stopped_state(node)
     except RunbookError:
-        return False
-    return control is not None and control.state == "shut down"
+        return None
 
 
 def _is_certainly_a_standby(node: Node) -> bool:

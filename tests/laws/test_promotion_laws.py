@@ -132,6 +132,17 @@ def test_once_the_old_primary_is_stopped_every_end_tells_the_way_back(healthy: S
     assert_in_service(healthy, old)
 
 
+def test_a_primary_that_was_retired_before_is_never_the_way_back(healthy: Scene) -> None:
+    retired, lost, _ = healthy.nodes
+    assert healthy.run("promotion", to="pb").completed
+    assert not retired.is_running()
+    trouble.kill(lost)
+    refused = healthy.run("promotion", to="pc")
+    assert refused.ended == "CheckFailed", refused.said
+    assert "mode=failover" in refused.said
+    assert "way back" not in refused.said
+
+
 def test_cancelled_it_leaves_no_process_and_goes_on_later(healthy: Scene) -> None:
     cancelled(healthy, CANCELLED)
     assert healthy.run("promotion", to="pb").completed
