@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from runbook.actions import Action, Execute
 from runbook.hosts import Command
 from runbook.postgres import Node
-from runbook.restore.marks import RESTORED
+from runbook.restore.marks import read_mark
 from runbook.restore.place import Place, kept
+from runbook.run import current
 
 
 @dataclass(frozen=True)
@@ -51,28 +52,49 @@ class HalfRejoin:
             self.node.host, Command(("rm", "-f", "--", *self.passing), user=self.node.os_user)
         )
 
+    def note(self, own: str, primary: Node) -> str:
+        """Give what both files say: the run, where the node's own files are kept, and the marks.
+
+        A mark in the data directory is of data that was put in its place later, unless the
+        directory bore it before, or the primary does: pg_rewind copies that one.
+        """
+        marks = (_stamp(self.node, self.data.live), _stamp(primary, primary.directory()))
+        return f"{current().id}\n{own}\n{' '.join(marks)}".rstrip()
+
     def rejoined_by(self) -> str:
         """Give the run that repmgr has rejoined this data directory for; empty: none has."""
-        return self._written(self.rejoined) if self._is_of_this_data(self.rejoined) else ""
+        run, _ = self._noted(self.rejoined)
+        return run
 
     def is_cut_short(self) -> bool:
         """Tell whether pg_rewind was begun on this data directory and has not come to its end."""
-        return bool(self._written(self.rejoining)) and self._is_of_this_data(self.rejoining)
+        run, _ = self._noted(self.rejoining)
+        return bool(run)
 
     def own_files(self) -> str:
         """Name where the node's own files were kept before a rewind that was cut short.
 
         In the data directory lie the primary's by then. Empty: there was no such rewind.
         """
-        if not self.is_cut_short():
+        run, own = self._noted(self.rejoining)
+        if not run:
             return ""
-        _, _, own = self._written(self.rejoining).partition("\n")
         newest = kept(self.node.host, self.data, self.node.os_user)["diverged"][-1:]
         return own or (f"{self.data.diverged(newest[0])}/config" if newest else "")
 
-    def _is_of_this_data(self, path: str) -> bool:
-        mark = f"{self.data.live}/{RESTORED}"
-        return not self.node.host.holds("test", mark, "-nt", path, user=self.node.os_user)
+    def _noted(self, path: str) -> tuple[str, str]:
+        """Give the run and its kept files that a note tells of; nothing where it is of other data.
+
+        A note without marks is one of a directory that bore none.
+        """
+        run, own, marks, *_ = (*self._written(path).split("\n"), "", "")
+        here = _stamp(self.node, self.data.live) if run else ""
+        return (run, own) if not here or here in marks.split() else ("", "")
 
     def _written(self, path: str) -> str:
         return self.node.host.content(path, user=self.node.os_user).strip()
+
+
+def _stamp(node: Node, directory: str) -> str:
+    mark = read_mark(node.host, directory, node.os_user)
+    return mark.stamp if mark is not None else ""

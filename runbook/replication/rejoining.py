@@ -14,6 +14,7 @@ from runbook.replication.configuration import copied
 from runbook.replication.connection import connection
 from runbook.replication.members import repmgr_of, repmgr_program
 from runbook.replication.returning import Return, Way
+from runbook.restore.marks import RESTORED
 from runbook.run import current
 from runbook.stream.segments import segment_of
 from runbook.tools import repmgr
@@ -49,16 +50,18 @@ if [ -n "$config" ]; then set -- "$@" -c "config_file=$config"; fi
 "$@" template1 </dev/null >/dev/null
 """
 
-# Half a rewind is no data directory: the file tells it, if nobody comes to tell it. Arguments:
-# that file, the one for success, the run, data directory, its own configuration or nothing, repmgr.
+# Half a rewind is no data directory: the file tells it, if nobody comes to tell it. The mark that
+# pg_rewind has copied tells of the primary's data. Arguments: that file, the one for success, what
+# both say, data directory, its own configuration or nothing, the mark's name, repmgr.
 _REJOIN = """set -eu
 cd /
-rejoining=$1 rejoined=$2 run=$3 live=$4 own=$5; shift 5
-if [ -n "$own" ]; then printf '%s\n%s\n' "$run" "$own" >"$rejoining"; sync "$rejoining"; fi
+rejoining=$1 rejoined=$2 note=$3 live=$4 own=$5 mark=$6; shift 6
+if [ -n "$own" ]; then printf '%s\n' "$note" >"$rejoining"; sync "$rejoining"; fi
 "$@"
+if [ -n "$own" ]; then rm -f -- "$live/$mark"; fi
 if [ -d "$own/conf.d" ]; then rm -rf -- "$live/conf.d"; cp -pr -- "$own/conf.d" "$live/"; fi
 test -e "$live/standby.signal"
-echo "$run" >"$rejoined.new"
+printf '%s\n' "$note" >"$rejoined.new"
 sync "$rejoined.new"
 mv "$rejoined.new" "$rejoined"
 rm -f "$rejoining"
@@ -143,7 +146,8 @@ class Rejoining:
     def _rejoin(self) -> Command:
         job, command = self.job, self.command()
         own = f"{job.kept}/config" if job.way is Way.REWIND else ""
-        state = (job.half.rejoining, job.half.rejoined, current().id, job.data.live, own)
+        note = job.half.note(own, job.primary)
+        state = (job.half.rejoining, job.half.rejoined, note, job.data.live, own, RESTORED)
         argv = ("sh", "-c", _REJOIN, "rejoin", *state, *command.argv)
         return Command(argv, user=command.user, env=command.env, leashed=True)
 

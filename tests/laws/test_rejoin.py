@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -57,6 +59,17 @@ def hand_over(scene: Scene, *, alone: Sequence[str] = (), crash: bool = False) -
 ALONE = ("CREATE TABLE only_here AS SELECT 1 AS x", "UPDATE customers SET name = 'changed'")
 
 
+MARK = "pgsql_tmp_restored.json"
+
+
+def marked(node: PostgresNode) -> None:
+    """Leave on a node what a clone of long ago has left in its data directory."""
+    about = {"backup": "clone of ja", "run_id": "0123", "stamp": "20200101000000"}
+    moments = dict.fromkeys(("verified", "finished"), "2020-01-01T00:00:00Z")
+    (node.data_directory / MARK).write_text(json.dumps(about | moments))
+    shutil.chown(node.data_directory / MARK, "postgres", "postgres")
+
+
 def kept(node: PostgresNode) -> list[Path]:
     return sorted(node.directory.glob("main.diverged-*"))
 
@@ -99,6 +112,7 @@ def test_one_that_went_on_alone_is_rewound_and_what_it_held_is_kept(
 ) -> None:
     own = own_line(healthy.node("ja")).read_text()
     old = hand_over(healthy, alone=ALONE, crash=crash)
+    marked(healthy.node("jb"))
     with healthy.unchanged():
         planned = rejoin(healthy, dry_run=True)
     assert planned.plan is not None, planned.said
@@ -110,6 +124,7 @@ def test_one_that_went_on_alone_is_rewound_and_what_it_held_is_kept(
     assert (old.data_directory / "postgresql.conf").read_text() == own
     (there,) = kept(old)
     assert commits(old, there) == 2
+    assert not (old.data_directory / MARK).exists(), "it tells of the primary's data"
     assert rejoin(healthy).changed == 0
     discarded = healthy.run("discard-aside", node="ja", stamp=there.name.split("diverged-")[1])
     assert discarded.completed, discarded.said
@@ -255,6 +270,27 @@ def test_a_standby_rebuild_after_an_interrupted_rewind_keeps_what_was_the_nodes_
     assert done.completed, done.said
     assert_back(healthy)
     assert (old.data_directory / "postgresql.conf").read_text() == own
+
+
+def test_the_primarys_mark_that_pg_rewind_copies_ends_no_rewind(healthy: Scene) -> None:
+    old, new = hand_over(healthy, alone=ALONE), healthy.node("jb")
+    own = own_line(old).read_text()
+    marked(new)
+    before = configuration(old).read_text()
+    begun = slow_rewind(old)
+    running = healthy.runner.start("rejoin", cluster=healthy.name, node="ja")
+    processes.until(begun.exists, "pg_rewind has begun", within=60)
+    os.kill(running.pid, signal.SIGKILL)
+    assert running.outcome().ended == "killed"
+    configuration(old).write_text(before)
+    theirs = (new.data_directory / "postgresql.conf").read_text()
+    (old.data_directory / "postgresql.conf").write_text(theirs)
+    marked(old)
+    done = rejoin(healthy)
+    assert done.completed, done.said
+    assert_back(healthy)
+    assert (old.data_directory / "postgresql.conf").read_text() == own
+    assert len(healthy.aside(old)) == 1, "half a rewind is cloned, not rewound once more"
 
 
 @pytest.mark.parametrize("left", ["rejoining", "rejoined"])
