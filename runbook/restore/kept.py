@@ -16,10 +16,13 @@ from runbook.restore.swap import remove, shown, swap
 
 _ALL_ASIDE = "pgsql_tmp_all_aside"  # the swap writes it once all entries have moved
 _SIZE = 'du -sxB1 -- "$1" 2>/dev/null | cut -f1'
+
+# Links of tablespaces come with the first start of restored data: until then a file names them.
 _LINKS = """test -e "$1/PG_VERSION" || exit 0
 cat "$1/PG_VERSION"
 if [ -L "$1/pg_wal" ]; then readlink -m "$1/pg_wal"; else echo; fi
-for link in "$1"/pg_tblspc/*; do readlink "$link"; done; true
+for link in "$1"/pg_tblspc/*; do readlink "$link"; done
+if [ -e "$1/tablespace_map" ]; then cut -d ' ' -f 2- "$1/tablespace_map"; fi; true
 """
 
 
@@ -169,7 +172,7 @@ def _data_place(node: Node) -> Place:
 
 
 def _others(node: Node, directory: str, stamp: str) -> tuple[Place, ...] | None:
-    """Read WAL and tablespaces that went aside with a data directory from its own links.
+    """Read WAL and tablespaces that went aside with a data directory from its links, or its map.
 
     None where the directory holds no data. What the restore did not touch, such as a tablespace
     that the backup did not know, is not among them.
@@ -178,7 +181,8 @@ def _others(node: Node, directory: str, stamp: str) -> tuple[Place, ...] | None:
     if not text:
         return None
     major, wal, *locations = text.splitlines()
-    places = [tablespace_place(location, major) for location in locations if location]
+    known = filter(None, dict.fromkeys(locations))
+    places = [tablespace_place(location, major) for location in known]
     if wal:
         places.append(whole_place(look(node.host, wal, node.os_user)))
     return tuple(place for place in places if _moved(node, place, stamp))

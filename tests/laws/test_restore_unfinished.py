@@ -66,8 +66,25 @@ def test_half_in_place_no_server_starts_on_the_restored_tablespace(
         undone = damaged.run("instance-restore-undo")
         assert undone.completed, undone.said
         assert shop.fingerprint(damaged.node) == before
+        (taken_out,) = damaged.live.parent.glob("main.undone-*")
+        stamp = taken_out.name.rpartition("-")[2]
+        assert damaged.run("discard-aside", stamp=stamp).completed
+        assert list(damaged.node.tablespaces["cold"].glob("pgsql_tmp_*")) == []
     outcome = damaged.restore()
     assert outcome.completed, outcome.said
     assert_restored(damaged)
     assert damaged.run("instance-restore-undo").completed
     assert shop.fingerprint(damaged.node) == before
+
+
+def test_an_undo_gives_its_tablespaces_back_to_a_restore_that_was_never_started(
+    damaged: Scene,
+) -> None:
+    """Its links come only with its first start; the backup over it is half in place."""
+    first, written = damaged.backup, damaged.fingerprint
+    second = damaged.back_up()
+    assert damaged.restore(backup=first, at=BEFORE_THE_START).ended == "killed"
+    assert damaged.restore(backup=second, at=BEFORE_THE_DATA).ended == "killed"
+    undone = damaged.run("instance-restore-undo")
+    assert undone.completed, undone.said
+    assert shop.fingerprint(damaged.node) == written
