@@ -5,7 +5,8 @@ from __future__ import annotations
 from runbook import check, fact
 from runbook.backups.backup import Backup
 from runbook.postgres import Node
-from runbook.restore.place import Look, Place
+from runbook.restore.place import Look, Place, kept
+from runbook.restore.remains import half_restored
 from runbook.restore.survey import Survey
 
 
@@ -92,12 +93,24 @@ def system(node: Node, backup: Backup, seen: Survey, *, other_system: bool) -> N
             "needs other_system=true, once",
         )
         return
+    same = seen.system_identifier in ("", backup.system_identifier)
     check(
         "the backup is one of this very database system",
-        lambda: seen.system_identifier in ("", backup.system_identifier),
+        lambda: same,
         seen=lambda: f"node {seen.system_identifier}, backup {backup.system_identifier}",
-        hint="Is this the right cluster? If it must be so, start again with other_system=true.",
+        hint="" if same else _which_system(node, seen),
     )
+
+
+def _which_system(node: Node, seen: Survey) -> str:
+    """Say what to do about another system's data, be it made while the old stood aside."""
+    half, data = half_restored(node), seen.targets.data
+    if half is not None and half.stamp in kept(node.host, data, node.os_user)["aside"]:
+        return (
+            f"{data.live} was made anew while its data stood aside as {data.aside(half.stamp)}: "
+            "stop what made it, move it away, and start again."
+        )
+    return "Is this the right cluster? If it must be so, start again with other_system=true."
 
 
 def tablespaces(node: Node, seen: Survey) -> None:

@@ -40,8 +40,11 @@ if [ -d "$live" ] && [ ! -e "$aside" ]; then
     fi
   fi
 fi
+if [ -e "$live" ] && ! rmdir "$live" 2>/dev/null; then
+  echo "$live was made anew while its data stood aside as $aside or $new:" \
+    "stop what made it, move it away, and start again" >&2; exit 5
+fi
 if [ "$only_half" = aside ]; then sync "$(dirname "$live")"; exit 0; fi
-if [ -e "$live" ]; then rmdir "$live"; fi
 mv -T "$new" "$live"
 sync "$live" "$(dirname "$live")"
 """

@@ -88,3 +88,24 @@ def test_an_undo_gives_its_tablespaces_back_to_a_restore_that_was_never_started(
     undone = damaged.run("instance-restore-undo")
     assert undone.completed, undone.said
     assert shop.fingerprint(damaged.node) == written
+
+
+@pytest.mark.parametrize("way_on", ["restore", "undo"])
+def test_a_data_directory_that_is_made_anew_half_way_is_named(damaged: Scene, way_on: str) -> None:
+    """What starts the server in a container makes one where it finds none."""
+    before = shop.fingerprint(damaged.node)
+    assert damaged.restore(at=BEFORE_THE_DATA).ended == "killed"
+    damaged.node.tool("initdb", "-D", str(damaged.live), "-U", "postgres", "-A", "trust")
+    go_on = "instance-restore" if way_on == "restore" else "instance-restore-undo"
+    refused = damaged.run(go_on)
+    assert f"{damaged.live} was made anew while its data stood aside" in refused.said
+    assert "move it away" in refused.said
+    if way_on == "restore":
+        assert "made anew" in damaged.run(go_on, other_system=True).said
+    damaged.live.rename(damaged.live.with_name("made anew"))
+    outcome = damaged.run(go_on)
+    assert outcome.completed, outcome.said
+    if way_on == "restore":
+        assert_restored(damaged)
+    else:
+        assert shop.fingerprint(damaged.node) == before
