@@ -18,7 +18,7 @@ from flows._platform_nights import done_in_platform
 from flows._watch import PrefectWatcher
 from runbook.approval import NotAnswered, RefusedByPerson, Waiting
 from runbook.drive import Result
-from runbook.errors import Refused, RunbookError
+from runbook.errors import Held, RunbookError
 from runbook.marks import marked
 from runbook.places import state_directory
 from runbook.plan import PlanLine
@@ -83,7 +83,7 @@ def _conduct(
         watcher.keep_result(outcome, _block(str(error)))
         return Cancelled(message=str(error))
     except RunbookError as error:
-        locked = procedure.scheduled and procedure.alone and isinstance(error, Refused)
+        locked = procedure.scheduled and procedure.alone and isinstance(error, Held)
         other = at_work_for(run, locked=True) if locked else None
         if other is not None:
             return _skipped(watcher, f"Run {other.name} ({other.id}) is doing this: {error.detail}")

@@ -112,17 +112,7 @@ class Driver:
             plan, made = self._plan(order, locked=True), time.monotonic()
             self.watcher.planned(plan)
             trail.write("plan", digest=plan.digest, plan=plan.model_dump(mode="json"))
-            run = Run(
-                id=order.id,
-                runbook=order.runbook,
-                cluster=order.cluster,
-                parameters=order.parameters,
-                mode=Mode.ACT,
-                watcher=self.watcher,
-                trail=trail,
-                answers=answers,
-                locked=True,
-            )
+            run = self._acting(order, trail, answers)
             run.replan = lambda: plan if _is_fresh(run, made) else self._plan(order, locked=True)
             with opened(run):
                 order.body()
@@ -179,7 +169,7 @@ class Driver:
         """Undo what was prepared before the question: a refusal leaves nothing behind."""
         if not actions:
             return
-        with self._locked(order):
+        with self._locked(order), opened(self._acting(order, trail, {})):
             for action in actions:
                 trail.write("taken back", where=action.where, command=str(action))
                 said = action.perform().said
@@ -192,6 +182,19 @@ class Driver:
         holder = f"{order.runbook} {order.id}"
         folder, hosts = self.state / "locks", order.hosts()
         return only_run(folder, order.cluster, hosts, holder=holder, former=order.former())
+
+    def _acting(self, order: Order, trail: AuditTrail, answers: dict[str, Answer]) -> Run:
+        return Run(
+            id=order.id,
+            runbook=order.runbook,
+            cluster=order.cluster,
+            parameters=order.parameters,
+            mode=Mode.ACT,
+            watcher=self.watcher,
+            trail=trail,
+            answers=answers,
+            locked=True,
+        )
 
     def _plan(self, order: Order, *, locked: bool = False) -> Plan:
         run = Run(

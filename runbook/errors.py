@@ -71,6 +71,10 @@ class Refused(RunbookError):
     """A guard or a person said no; nothing was changed by this refusal."""
 
 
+class Held(Refused):
+    """Another run holds the cluster."""
+
+
 class Interrupted(RunbookError):
     """The run was ended from outside; what had not begun does not begin."""
 

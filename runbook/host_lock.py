@@ -7,7 +7,7 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 
-from runbook.errors import ConnectionLost, HostUnreachable, LockLost, Refused
+from runbook.errors import ConnectionLost, Held, HostUnreachable, LockLost
 from runbook.hosts import Command, Host
 from runbook.hosts.process import Process
 from runbook.watch import log
@@ -61,7 +61,7 @@ class HostLock:
         self._turn = threading.Lock()
 
     def take(self) -> None:
-        """Take it and leave the mark; Refused when another holds it, Unreachable without a host."""
+        """Take it and leave the mark; Held when another holds it, Unreachable without a host."""
         self._known = self._hold(self._mark)
 
     def keep(self) -> str:
@@ -78,7 +78,7 @@ class HostLock:
                 return ""
             try:
                 self._insist(self._held_again())
-            except Refused as error:
+            except Held as error:
                 raise self._lost(error.detail) from error
             except HostUnreachable as error:
                 self._spared_until = began + _SPARED * (time.monotonic() - began)
@@ -138,9 +138,9 @@ def host_lock_path(host: Host, cluster: str) -> str:
     return _NODE_LOCK.format(cluster=cluster, host=plain)
 
 
-def already_held(cluster: str, holder: str) -> Refused:
+def already_held(cluster: str, holder: str) -> Held:
     """Make the error for a cluster that another run holds."""
-    return Refused(
+    return Held(
         f"another run holds cluster {cluster}",
         detail=holder,
         hint="Wait until it ends, or cancel it; the lock is freed with its process.",

@@ -40,7 +40,7 @@ def only_run(
 ) -> Iterator[None]:
     """Hold the cluster for this run, on this worker and on every reachable host of it.
 
-    The lock on the hosts keeps workers on other machines out. Refused when it is held;
+    The lock on the hosts keeps workers on other machines out. Held when another run has it;
     a host that does not answer cannot be locked and is told, because it may be the disaster.
     `former` hosts are those that the cluster leaves: a worker with an older inventory may be at
     work there, by another name of the host. Only such a one hinders, and nothing else of them.

@@ -31,11 +31,11 @@ def nothing_half_in_place(node: Node, stamp: str) -> None:
     restored, half = half_restored(node), half_undone(node)
     backup, moment = (restored.backup, restored.stamp) if restored else ("", "")
     back = [aside for aside in asides(node) if aside.stamp == moment and aside.is_whole()]
-    wanted = moment if stamp == "latest" else stamp
+    wanted = newest(node, stamp).stamp if back else ""
     way_back = f"; or undo that one, with stamp={moment}" if back else ""
     check(
         "no restore is half in place, unless it is the one to be undone",
-        lambda: not moment or (bool(back) and wanted == moment),
+        lambda: wanted == moment,
         seen=lambda: f"of {backup}, some parts are in place and some are not",
         hint=f"Start instance-restore with backup={backup}, and the other options of that run, to "
         f"bring it to its end; then undo{way_back}.",

@@ -189,7 +189,8 @@ def _can_go(job: Return) -> None:
     if job.way is Way.CLONE:
         lost_standby.can_be_cloned(job.clone, made_ready=job.clone.ready())
         return
-    clones.not_smaller(job.node, job.primary, limits.of_a_return(job.node, job.primary))
+    if not job.is_prepared():
+        clones.not_smaller(job.node, job.primary, limits.of_a_return(job.node, job.primary))
     following = job.clone.following
     check(
         f"repmgr on {job.primary} knows {job.node}",

@@ -12,6 +12,7 @@ _OUTCOMES = {
     "completed": "completed",
     "RefusedByPerson": "refused",
     "Refused": "refused",
+    "Held": "refused",
     "NotAnswered": "not answered",
     "Interrupted": "interrupted",
     "KeyboardInterrupt": "interrupted",

@@ -56,7 +56,7 @@ saved=$1 live=$2; shift 2
 if [ -e "$saved" ] || [ ! -d "$live" ]; then exit 0; fi
 rm -rf -- "$saved.new"
 mkdir -m 700 "$saved.new"
-for name in "$@" conf.d; do
+for name in "$@" conf.d postmaster.opts; do
   if [ -e "$live/$name" ]; then cp -pr -- "$live/$name" "$saved.new/$name"; fi
 done
 sync -f "$saved.new"

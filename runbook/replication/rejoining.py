@@ -32,7 +32,7 @@ cp -p "$live/PG_VERSION" "$live/global/pg_control" "$kept.new/"
 ls "$live/pg_wal/" | LC_ALL=C awk -v first="$first" \
   '/[.]history$/ || length($0) == 24 && $0 "" >= first ""' |
 while read -r name; do cp -p -- "$live/pg_wal/$name" "$kept.new/pg_wal/"; done
-for name in "$@" conf.d postgresql.auto.conf; do
+for name in "$@" conf.d postgresql.auto.conf postmaster.opts; do
   if [ -e "$live/$name" ]; then cp -pr -- "$live/$name" "$kept.new/config/"; fi
 done
 sync -f "$kept.new"

@@ -86,7 +86,8 @@ class Restore:
 
         def give_back() -> str:
             if self.in_place() or self.clock.started_by():
-                return f"left as it is: run {self.clock.started_by()} has begun the outage with it"
+                run = self.clock.started_by() or "another"
+                return f"left as it is: run {run} has begun the outage with it"
             return remove.perform().said
 
         return Work(remove.where, str(remove), give_back)

@@ -13,6 +13,11 @@ from runbook.errors import Damaged
 from runbook.hosts import Command, Host
 
 RESTORED = "pgsql_tmp_restored.json"
+_HINT = (
+    "It tells what a restore or clone has put there. In a directory named incoming, whose run has "
+    "not stopped anything: move that directory away. In the data directory: move the file away; "
+    "a restore then counts as never made."
+)
 
 
 class RestoreMark(BaseModel):
@@ -50,7 +55,9 @@ def read_mark(host: Host, directory: str, user: str) -> RestoreMark | None:
     try:
         return RestoreMark.model_validate_json(text)
     except ValidationError as error:
-        raise Damaged(f"{path} on {host} cannot be used", detail=str(error.errors()[:2])) from error
+        raise Damaged(
+            f"{path} on {host} cannot be used", detail=str(error.errors()[:2]), hint=_HINT
+        ) from error
 
 
 def write_mark(host: Host, directory: str, user: str, mark: RestoreMark) -> None:

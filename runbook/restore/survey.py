@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runbook.backups.backup import Backup
@@ -99,7 +100,8 @@ def survey(
     )
     running = _running(node)
     looks = [data, *filter(None, [wal]), *spaces.values()]
-    reserve = reserve_for(node, looks) if running and catalogue else Reserve(node, {})
+    kept_free = running is not None and catalogue is not None
+    reserve = reserve_for(node, _lived_on(node, looks)) if kept_free else Reserve(node, {})
     needs = _needs(backup, catalogue, data, spaces, wal) if catalogue and not begun else []
     return Survey(
         data=data,
@@ -168,6 +170,15 @@ def _needs(
     needs = [(data, base), (wal or data, of_wal)]
     needs += [(seen, of_spaces.get(oid, 0)) for oid, seen in spaces.items()]
     return needs
+
+
+def _lived_on(node: Node, looks: Sequence[Look]) -> list[Look]:
+    """Leave out where nothing of the living server lies: its data, first, WAL or tablespaces."""
+    host, user, live = node.host, node.os_user, looks[0].real
+    own = [look(host, place, user) for place in own_locations(node, live, live)]
+    wal = [look(host, looks[0].wal_link, user)] if looks[0].wal_link else []
+    devices = {seen.device for seen in (looks[0], *wal, *own)}
+    return [seen for seen in looks if seen.device in devices]
 
 
 def _lines(node: Node, script: str, *arguments: str) -> frozenset[str]:

@@ -125,12 +125,13 @@ def test_the_same_restore_again_finds_everything_so(backed_up: ShopOfTests) -> N
 
 
 def test_a_person_at_the_terminal_may_refuse(backed_up: ShopOfTests) -> None:
-    before = backed_up.database.node.identity().timeline
+    before, entries = backed_up.database.node.identity().timeline, backed_up.entries()
     code, text = at_terminal(backed_up, ["refuse", "Rita Refuser", "not tonight"])
-    assert code == 3
+    assert code == 3, text
     assert "was refused by Rita Refuser" in text
     assert "not tonight" in text
     assert backed_up.database.node.identity().timeline == before
+    assert backed_up.entries() == entries, "nothing stays that was made ready"
 
 
 def test_a_person_at_the_terminal_approves_by_typing_the_clusters_name(

@@ -317,7 +317,7 @@ def test_two_runs_at_once_make_one_backup(scene: Scene) -> None:
     first.send(signal.SIGSTOP)
     second, pruning = scene.run(), scene.run("prune", keep=1)
     first.send(signal.SIGCONT)
-    assert second.ended == pruning.ended == "Refused"
+    assert second.ended == pruning.ended == "Held"
     assert "another run holds cluster shop" in second.said
     assert first.outcome().completed
     assert len(scene.ids) == 1

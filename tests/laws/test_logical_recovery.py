@@ -268,7 +268,7 @@ def test_repmgrd_is_kept_quiet_and_a_second_recovery_is_refused_meanwhile(
 
     outcome = damaged.run_with("logical-recovery", Point("10", 1), another, backup=damaged.id)
     assert outcome.completed, outcome.said
-    assert second[0].ended == "Refused"
+    assert second[0].ended == "Held"
     assert "another run holds cluster" in second[0].said
     assert_recovered(damaged)
     processes.until(

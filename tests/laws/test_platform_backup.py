@@ -161,7 +161,7 @@ def test_a_cluster_that_another_run_holds_fails_its_parts_alone(scene: Scene) ->
 def test_a_platform_is_backed_up_by_one_run_at_a_time(scene: Scene) -> None:
     with held(scene, f"platform {scene.name}"):
         outcome = scene.run()
-    assert outcome.ended == "Refused"
+    assert outcome.ended == "Held"
     assert f"another run holds cluster platform {scene.name}" in outcome.said
     assert scene.counts() == (0,) * len(ONCE)
 

@@ -174,7 +174,7 @@ def test_a_refusal_leaves_everything_as_it_was(healthy: Scene) -> None:
 def test_of_two_promotions_one_is_refused(healthy: Scene) -> None:
     def second() -> None:
         outcome = healthy.run("promotion", to="pc")
-        assert outcome.ended == "Refused"
+        assert outcome.ended == "Held"
         assert "another run holds" in outcome.said
 
     first = healthy.run_with("promotion", Point("5"), second, to="pb")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -96,14 +97,15 @@ def test_a_data_directory_that_is_made_anew_half_way_is_named(damaged: Scene, wa
     before = shop.fingerprint(damaged.node)
     assert damaged.restore(at=BEFORE_THE_DATA).ended == "killed"
     damaged.node.tool("initdb", "-D", str(damaged.live), "-U", "postgres", "-A", "trust")
-    go_on = "instance-restore" if way_on == "restore" else "instance-restore-undo"
-    refused = damaged.run(go_on)
+    undo = partial(damaged.run, "instance-restore-undo")
+    go_on = undo if way_on == "undo" else damaged.restore
+    refused = go_on()
     assert f"{damaged.live} was made anew while its data stood aside" in refused.said
     assert "move it away" in refused.said
     if way_on == "restore":
-        assert "made anew" in damaged.run(go_on, other_system=True).said
+        assert "made anew" in damaged.restore(other_system=True).said
     damaged.live.rename(damaged.live.with_name("made anew"))
-    outcome = damaged.run(go_on)
+    outcome = go_on()
     assert outcome.completed, outcome.said
     if way_on == "restore":
         assert_restored(damaged)

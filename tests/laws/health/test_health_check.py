@@ -242,7 +242,8 @@ def test_what_an_interrupted_run_has_left_is_told_with_the_run_that_goes_on(scen
     what = "left by an interrupted run"
     assert has(found, f"WARNING: hca: {what}: run somebody has stopped it for a restore")
     assert has(found, f"WARNING: hca: {what}: settings of a recovery are in force")
-    assert has(found, f"WARNING: hcb: {what}: the return of {standby.data_directory} as a standby has no end")
+    half = f"the return of {standby.data_directory} as a standby has no end"
+    assert has(found, f"WARNING: hcb: {what}: {half}")
     assert len(found) == 3
     assert looked(scene) == []
 

@@ -125,6 +125,18 @@ def test_a_data_directory_behind_a_link_stays_there(shop: Scene) -> None:
     assert list(disk.glob("data.aside-*"))
 
 
+def test_a_tablespace_may_fill_a_disk_where_no_server_lives(shop: Scene) -> None:
+    new = shop.node.directory / "tablespaces" / "new"
+    new.mkdir(mode=0o700)
+    processes.run(["mount", "-t", "tmpfs", "-o", "size=400m,mode=0700", "lab", new])
+    shutil.chown(new, "postgres", "postgres")
+    fill(new, free=8 << 20)
+    mapping = f"{shop.node.tablespaces['cold']}={new}"
+    dry = shop.restore(tablespace_map=mapping, dry_run=True)
+    assert dry.plan is not None, dry.said
+    assert f" on {new}" not in dry.plan.markdown().partition("kept free for the server")[2]
+
+
 @pytest.mark.parametrize("state", ["empty", "missing"])
 def test_without_any_data_there_is_nothing_to_set_aside(shop: Scene, state: str) -> None:
     shop.node.stop()

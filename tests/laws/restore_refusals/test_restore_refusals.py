@@ -121,7 +121,7 @@ def test_a_second_run_at_once_is_refused(shop: Scene) -> None:
     try:
         first.halted()
         outcome = shop.restore()
-        assert outcome.ended == "Refused"
+        assert outcome.ended == "Held"
         assert "another run holds" in outcome.said
         assert shop.node.is_running()
     finally:

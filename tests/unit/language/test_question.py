@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from runbook import approve, ensure, fact, step
+from runbook.actions import Work
 from runbook.approval import Answer, ApprovalNeeded, Nobody, NotAnswered, RefusedByPerson
 from runbook.drive import Driver
 from runbook.errors import Refused, RunbookError
@@ -114,10 +115,14 @@ def test_refusal_by_a_person_is_told_apart() -> None:
 
 
 def test_a_refusal_takes_back_what_was_prepared(shelf: Shelf, tmp_path: Path) -> None:
+    def put_back() -> str:
+        assert not current().planning, "it is done in the run that was refused"
+        return shelf.put("as before").perform().said
+
     def body() -> None:
         with step("1", "Prepare"):
             ensure("it is prepared", holds=lambda: shelf.has("staged"), by=[shelf.put("staged")])
-            current().if_refused.append(shelf.put("as before"))
+            current().if_refused.append(Work("shelf", "put back", put_back))
         with step("2", "Swap"):
             approve("Go?")
             ensure("it is swapped", holds=lambda: shelf.has("swapped"), by=[shelf.put("swapped")])
