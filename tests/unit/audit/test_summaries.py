@@ -49,3 +49,8 @@ def test_the_dumps_of_a_part_are_not_the_backup_of_its_run() -> None:
         "id": "6 of 6 parts",
         "size": 5,
     }
+
+
+def test_a_run_that_was_locked_out_is_no_failure() -> None:
+    told: Entry = {"event": "end", "outcome": "Held", "error": "another run holds cluster shop"}
+    assert Summary.of([{"event": "start"}, told]).told()["outcome"] == "refused"
