@@ -67,7 +67,8 @@ class Bosh(BaseModel):
     @contextmanager
     def forwarded(self, address: str, port: int, socket: str) -> Iterator[None]:
         """Make a Unix socket of the worker lead to `address:port` as seen from the machine."""
-        with bosh_session.of(self).forwarded(f"{socket}:{address}:{port}"):
+        door = f"[{address}]" if ":" in address else address
+        with bosh_session.of(self).forwarded(f"{socket}:{door}:{port}"):
             yield
 
     def close(self) -> None:

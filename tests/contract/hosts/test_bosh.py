@@ -95,8 +95,9 @@ def test_a_leashed_command_ends_with_its_block(host: Host, vm: Machine) -> None:
     processes.until(lambda: vm.run(gone, check=False).returncode == 1, "the command has gone")
 
 
-def test_a_tunnel_leads_to_what_listens_there(host: Host) -> None:
-    with endpoint(host, "127.0.0.1", 22) as door, socket.socket(socket.AF_UNIX) as near:
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_tunnel_leads_to_what_listens_there(host: Host, address: str) -> None:
+    with endpoint(host, address, 22) as door, socket.socket(socket.AF_UNIX) as near:
         near.connect(f"{door.host}/.s.PGSQL.{door.port}")
         assert near.recv(8) == b"SSH-2.0-"
     assert not Path(door.host).exists()
