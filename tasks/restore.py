@@ -63,6 +63,8 @@ def choose(catalogue: Catalogue, wanted: str) -> Backup:
         lambda: chosen.self_contained,
         hint="Choose a backup that was taken with its WAL.",
     )
+    if wanted == "latest":
+        _tell_passed_over(catalogue, chosen)
     on_record(current(), chosen, "restored")
     return chosen
 
@@ -190,6 +192,17 @@ def close(job: Restore) -> None:
         by=remains.cleared,
     )
     ensure("the restore has come to its end", holds=job.closed, by=job.close)
+
+
+def _tell_passed_over(catalogue: Catalogue, chosen: Backup) -> None:
+    """Name what is newer than the newest sound backup: what was written since then is lost."""
+    newer = [
+        f"{record.id}, {record.finished:%Y-%m-%d %H:%M:%S} UTC, is {found.unsound(record)}"
+        for found, record in catalogue.records()
+        if isinstance(record, Backup) and record.finished > chosen.finished
+    ]
+    if newer:
+        fact("PASSED OVER", "; ".join(newer))
 
 
 def _not_otherwise(job: Restore, seen: Survey) -> None:

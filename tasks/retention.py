@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -24,9 +24,7 @@ def expendable(
 ) -> tuple[Backup, ...]:
     """Give the backups that may go, by the asked rule or the settings'; all of a former system."""
     keep, keep_days = keep or cluster.backups.keep, keep_days or cluster.backups.keep_days
-    found = catalogue.found()
-    damaged = frozenset(item.id for item in found if item.damaged)
-    backups = [record for record in _records(catalogue) if record.cluster == cluster.name]
+    backups, damaged = _records(catalogue, cluster)
     if former_system:
         _is_former(former_system, backups, damaged)
     going = retention.expendable(
@@ -72,12 +70,17 @@ def remove(catalogue: Catalogue, backup: Backup) -> None:
 @task("check that the newest backups remain")
 def remain(catalogue: Catalogue, cluster: Cluster, keep: int) -> None:
     """Insist that the sound backups that the rule promises are still there."""
-    found = [item for item in catalogue.found() if item.complete and not item.damaged]
-    note(f"{len(found)} sound backups remain: {', '.join(item.id for item in found[-3:])}")
+    there = list(catalogue.records())
+    found = [
+        item.id
+        for item, record in there
+        if isinstance(record, Backup) and not item.damaged and not item.lacks(record)
+    ]
+    note(f"{len(found)} sound backups remain: {', '.join(found[-3:])}")
     asked = keep or cluster.backups.keep
     check(
         "at least one sound backup remains wherever there was one",
-        lambda: bool(found) or not any(item.complete for item in catalogue.found()),
+        lambda: bool(found) or not there,
         hint=f"The rule was to keep {asked}. Take a backup now.",
     )
 
@@ -124,13 +127,18 @@ def _tell_systems(backups: Sequence[Backup], former_system: str) -> None:
         fact(f"database system {system}", f"last backup {backup.id}; {fate}")
 
 
-def _records(catalogue: Catalogue) -> Iterator[Backup]:
-    """Read the records; what cannot be read, or is another cluster's, stays and is named."""
-    for record in catalogue.readable():
+def _records(catalogue: Catalogue, cluster: Cluster) -> tuple[list[Backup], frozenset[str]]:
+    """Read the cluster's records, and name what counts for nothing; what cannot be read stays."""
+    backups, damaged = [], set()
+    for found, record in catalogue.records():
         if isinstance(record, Damaged):
             note(f"stays, because its record cannot be read: {record.message}")
-        else:
-            yield record
+        elif record.cluster == cluster.name:
+            backups.append(record)
+            if found.damaged or found.lacks(record):
+                damaged.add(found.id)
+                note(f"{found.id} counts for nothing: it is {found.unsound(record)}")
+    return backups, frozenset(damaged)
 
 
 def _removed(catalogue: Catalogue, backup_id: str) -> str:

@@ -16,7 +16,7 @@ from tasks._task import task
 @task("choose the backup {wanted}")
 def choose(catalogue: Catalogue, wanted: str) -> Backup:
     """Find the backup that shall be verified."""
-    chosen = catalogue.choose(wanted)
+    chosen = catalogue.choose(wanted, even_incomplete=True)
     fact("backup", f"{chosen.id}, last verified {chosen.verified:%Y-%m-%d %H:%M:%S} UTC")
     return chosen
 

@@ -129,7 +129,7 @@ def _row(cluster: Cluster, catalogue: Catalogue, found: Found) -> Row:
     return Row(
         cluster=cluster.name,
         id=backup.id,
-        state=_state(cluster, backup, damaged=found.damaged),
+        state=_state(cluster, backup, found),
         finished=backup.finished.isoformat(timespec="seconds"),
         age=round((datetime.now(UTC) - backup.finished).total_seconds(), 1),
         size=backup.data_size,
@@ -139,13 +139,11 @@ def _row(cluster: Cluster, catalogue: Catalogue, found: Found) -> Row:
     )
 
 
-def _state(cluster: Cluster, backup: Backup, *, damaged: bool) -> str:
+def _state(cluster: Cluster, backup: Backup, found: Found) -> str:
     """Tell whether a restore of the cluster would take it, and if not, why."""
-    if damaged:
-        return "damaged"
-    if backup.cluster != cluster.name:
+    if backup.cluster != cluster.name and not found.damaged:
         return f"of {backup.cluster}"
-    return "sound" if backup.self_contained else "without its WAL"
+    return found.unsound(backup) or "sound"
 
 
 _COLUMNS = ("cluster", "id", "finished (UTC)", "age", "size", "stored", "made by", "verified")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -68,6 +69,16 @@ class Backup(BaseModel):
     def stored_size(self) -> int:
         """Give the bytes it takes in the store."""
         return sum(item.size for item in self.objects)
+
+    def unlike(self, sizes: Mapping[str, int]) -> list[str]:
+        """Name what of it is missing, or has another size, among files with these sizes."""
+        return [
+            f"{item.name} has {sizes[item.name]} bytes instead of {item.size}"
+            if item.name in sizes
+            else f"{item.name} is missing"
+            for item in self.objects
+            if sizes.get(item.name) != item.size
+        ]
 
     @property
     def archives(self) -> tuple[StoredObject, ...]:

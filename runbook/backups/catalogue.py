@@ -46,6 +46,20 @@ class Found:
         """Give its bytes in the store."""
         return sum(info.size for info in self.objects)
 
+    def lacks(self, backup: Backup) -> list[str]:
+        """Name what is missing of the backup of its record, or has another size."""
+        return backup.unlike({info.key.rpartition("/")[2]: info.size for info in self.objects})
+
+    def unsound(self, backup: Backup) -> str:
+        """Say why a restore by itself would not take the backup of its record; empty if it would.
+
+        By what the store lists, no byte is read.
+        """
+        lacks = self.lacks(backup)
+        if self.damaged or lacks:
+            return "damaged" if self.damaged else f"incomplete: {lacks[0]}"
+        return "" if backup.self_contained else "without its WAL"
+
 
 class Catalogue:
     """The backups of one cluster in one store."""
@@ -83,14 +97,18 @@ class Catalogue:
         """List the backups, oldest first. Damaged when a record cannot be read."""
         return tuple(self.get(found.id) for found in self.found() if found.complete)
 
-    def readable(self) -> Iterator[Backup | Damaged]:
-        """List the backups, and for a damaged record what is wrong with it."""
+    def records(self) -> Iterator[tuple[Found, Backup | Damaged]]:
+        """List what has a record, with the backup, or with what is wrong with the record."""
         for found in self.found():
             if found.complete:
                 try:
-                    yield self.get(found.id)
+                    yield found, self.get(found.id)
                 except Damaged as error:
-                    yield error
+                    yield found, error
+
+    def readable(self) -> Iterator[Backup | Damaged]:
+        """List the backups, and for a damaged record what is wrong with it."""
+        return (record for _, record in self.records())
 
     def get(self, backup_id: str) -> Backup:
         """Read one backup's record; CheckFailed when there is none."""
@@ -112,18 +130,26 @@ class Catalogue:
             raise Damaged(f"backup.json in {backup_id} is that of {backup.id}")
         return backup
 
-    def choose(self, wanted: str) -> Backup:
-        """Give the backup of that id, or the newest sound one for "latest"."""
+    def choose(self, wanted: str, *, even_incomplete: bool = False) -> Backup:
+        """Give the backup of that id, or the newest sound one for "latest".
+
+        `even_incomplete`: for who shall find out, one that has lost files counts, too.
+        """
         if wanted != "latest":
             return self.get(wanted)
-        sound = [found for found in self.found() if found.complete and not found.damaged]
-        backups = [self._get_listed(found.id) for found in sound]
-        whole = [backup for backup in backups if backup.self_contained]
+        listed = [found for found in self.found() if found.complete and not found.damaged]
+        backups = [(found, self._get_listed(found.id)) for found in listed]
+        whole = [
+            backup
+            for found, backup in backups
+            if (backup.self_contained if even_incomplete else not found.unsound(backup))
+        ]
         if whole:
             return max(whole, key=lambda backup: (backup.finished, backup.id))
+        why = [f"{found.id} is {found.unsound(backup)}" for found, backup in backups]
         raise CheckFailed(
             f"there is no sound backup in {self}",
-            detail=f"{len(sound)} backups there, {len(whole)} of them with all their WAL",
+            detail="; ".join(why[-5:]) or "no backup there that is not marked as damaged",
             hint="Take one with base-backup, or adopt one made by hand.",
         )
 

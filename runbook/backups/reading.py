@@ -128,11 +128,7 @@ def _insist_on_objects(catalogue: Catalogue, backup: Backup) -> None:
     """Refuse missing, extra or resized objects before a byte is read."""
     prefix = catalogue.key(backup.id) + "/"
     there = {info.key[len(prefix) :]: info.size for info in catalogue.store.list(prefix)}
-    problems = [f"{item.name} is missing" for item in backup.objects if item.name not in there] + [
-        f"{item.name} has {there[item.name]} bytes instead of {item.size}"
-        for item in backup.objects
-        if item.name in there and there[item.name] != item.size
-    ]
+    problems = backup.unlike(there)
     recorded = {item.name for item in backup.objects}
     problems += [
         f"{name} does not belong to it"

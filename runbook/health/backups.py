@@ -12,7 +12,6 @@ from runbook.backups.catalogue import Catalogue
 from runbook.cluster import Cluster
 from runbook.components import places
 from runbook.components.group import observed
-from runbook.errors import Damaged
 from runbook.health.finding import Finding, Level, found, gathered, graded
 from runbook.health.limits import Limit
 from runbook.inventory import StoreSettings
@@ -78,20 +77,13 @@ def _aged(
 def _base(cluster: Cluster, load: Load, opened: Opened) -> datetime | None:
     with opened(load(cluster.backups.store)) as store:
         catalogue = Catalogue(store, cluster.folder)
-        sound = [each for each in catalogue.found() if each.complete and not each.damaged]
-        records = [_record(catalogue, each.id) for each in sound]
-    return _last(
-        backup.finished
-        for backup in records
-        if backup is not None and backup.self_contained and backup.cluster == cluster.name
-    )
-
-
-def _record(catalogue: Catalogue, backup_id: str) -> Backup | None:
-    try:
-        return catalogue.get(backup_id)
-    except Damaged:
-        return None
+        return _last(
+            backup.finished
+            for each, backup in catalogue.records()
+            if isinstance(backup, Backup)
+            and backup.cluster == cluster.name
+            and not each.unsound(backup)
+        )
 
 
 def _logical(cluster: Cluster, load: Load, opened: Opened) -> datetime | None:

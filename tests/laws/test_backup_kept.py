@@ -205,6 +205,24 @@ def test_prune_keeps_the_newest_and_removes_whole_backups(
     assert scene.run("prune", keep=2).changed == 0
 
 
+def test_backups_that_have_lost_their_archive_push_out_no_sound_one(scene: Scene) -> None:
+    made = [scene.back_up() for _ in range(3)]
+    for hollow in made[1:]:
+        (scene.store / hollow / "base.tar.zst").unlink()
+    outcome = scene.run("prune", keep=2)
+    assert outcome.completed, outcome.said
+    assert f"{made[2]} counts for nothing: it is incomplete: base.tar.zst is mis" in outcome.told
+    assert scene.ids == made
+    restore = scene.run("instance-restore", dry_run=True)
+    assert restore.completed, restore.said
+    assert restore.plan is not None
+    facts = {fact.name: fact.value for fact in restore.plan.facts}
+    assert facts["backup"].startswith(made[0])
+    assert all(f"{each}, " in facts["PASSED OVER"] for each in made[1:])
+    assert scene.run("verify-backup").ended == "Damaged", "the newest is what is looked at"
+    assert (scene.store / made[2] / "damaged.json").exists()
+
+
 def test_a_prune_that_was_killed_leaves_nothing_that_looks_whole(scene: Scene) -> None:
     made = [scene.back_up() for _ in range(2)]
     (archive,) = (scene.store / made[0]).glob("base.tar*")

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from deployments.cli.backups import _row
+from runbook.backups.backup import StoredObject
+from runbook.backups.catalogue import Catalogue
 from runbook.cluster import Backups, Cluster
 from runbook.health.backups import allowed, backup_findings
 from runbook.health.finding import Level
@@ -18,6 +21,7 @@ from runbook.logical.settings import LogicalBackups
 from runbook.objectives import Objectives
 from runbook.postgres import Node
 from runbook.stores import FolderStore
+from tests.unit.test_retention import backup
 
 SHOP = Cluster(
     name="shop",
@@ -36,6 +40,29 @@ def test_bounds_are_those_of_the_settings_of_the_objective_or_the_usual() -> Non
     assert allowed(promised.model_copy(update={"health_limits": own})) == own.backup_hours
     off = HealthLimits(backup_hours="off")
     assert allowed(SHOP.model_copy(update={"health_limits": off})) is None
+
+
+def test_a_base_backup_counts_while_the_store_holds_all_of_it(tmp_path: Path) -> None:
+    archive = StoredObject(name="base.tar.zst", size=3, sha256="0" * 64)
+    fields = {"objects": (archive,), "finished": datetime.now(UTC)}
+    made = backup(0, self_contained=True).model_copy(update=fields)
+    store = StoreSettings(name="store", location=FolderStore(path=str(tmp_path)))
+    folder = tmp_path / "shop" / made.id
+    folder.mkdir(parents=True)
+    (folder / "backup.json").write_text(made.model_dump_json())
+    shop = SHOP.model_copy(update={"logical": None})
+
+    def look() -> tuple[Level, str]:
+        (found,) = backup_findings(shop, lambda _: store, lambda settings: settings.open())
+        catalogue = Catalogue(store.open(), "shop")
+        (there,) = catalogue.found()
+        return found.level, _row(shop, catalogue, there).state
+
+    assert look() == (Level.CRITICAL, "incomplete: base.tar.zst is missing")
+    (folder / "base.tar.zst").write_text("cu")
+    assert look() == (Level.CRITICAL, "incomplete: base.tar.zst has 2 bytes instead of 3")
+    (folder / "base.tar.zst").write_text("all")
+    assert look() == (Level.OK, "sound")
 
 
 @pytest.mark.parametrize("unit", [1, 1000], ids=["seconds", "milliseconds"])
