@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -14,7 +15,7 @@ from runbook.approvers.policy import ApprovalPolicy
 from runbook.cluster import Cluster
 from runbook.credhub import credential
 from runbook.errors import SettingsError
-from runbook.hosts import Host
+from runbook.hosts import Host, Ssh
 from runbook.stores import AnyStore, NodeFolderStore, OpenStore, StoreSecret
 
 _SHAPE = "It has stores:, policies: and clusters:."
@@ -147,7 +148,6 @@ def _secret(reference: object, key: str) -> str:
 
 def _check_references(inventory: Inventory, path: Path) -> None:
     known = {store.name: store.location for store in inventory.stores}
-    owners: dict[tuple[str, str], str] = {}
     for cluster in inventory.clusters:
         if cluster.approval.policy:
             inventory.policy(cluster.approval.policy)
@@ -164,14 +164,30 @@ def _check_references(inventory: Inventory, path: Path) -> None:
                 f"{path}: cluster {cluster} cannot copy its audit record to {copy.store!r}",
                 hint="Name a store of this file that does not lie on a node.",
             )
-        place = (cluster.backups.store, cluster.folder)
-        if place in owners and not isinstance(known[place[0]], NodeFolderStore):
+    for one, other in combinations(inventory.clusters, 2):
+        if one.folder == other.folder and _in_one_place(one, other, known):
             raise SettingsError(
-                f"{path}: clusters {owners[place]} and {cluster} keep backups in the same folder",
-                detail=f"store {place[0]}, folder {place[1] or '.'}",
-                hint="Give each its own backups.folder; the default is the cluster's name.",
+                f"{path}: clusters {one} and {other} keep backups in the same folder",
+                detail=f"store {one.backups.store}, folder {one.folder or '.'}",
+                hint="Give each its own backups.folder (default: the cluster's name), and move its "
+                "backup_... directories there (backup.json names the cluster). Where that "
+                "must wait: take the other cluster out of the file for now.",
             )
-        owners[place] = cluster.name
+
+
+def _in_one_place(one: Cluster, other: Cluster, known: Mapping[str, AnyStore]) -> bool:
+    """Tell whether equal folders of two clusters are one: a node's are if a machine is shared."""
+    first, second = known[one.backups.store], known[other.backups.store]
+    if not isinstance(first, NodeFolderStore) or not isinstance(second, NodeFolderStore):
+        return first == second
+    machines = [{_machine(node.host) for node in each.nodes} for each in (one, other)]
+    return str(first) == str(second) and not machines[0].isdisjoint(machines[1])
+
+
+def _machine(host: Host) -> object:
+    """Give what two hosts have in common that are one machine, whatever the login."""
+    way = host.way
+    return (way.address, way.port, way.jump) if isinstance(way, Ssh) else way
 
 
 def _check_platforms(inventory: Inventory, path: Path) -> None:

@@ -12,6 +12,7 @@ from runbook.backups.backup import Backup
 from runbook.backups.catalogue import Catalogue
 from runbook.backups.evidence import on_record
 from runbook.backups.reading import stored_backup
+from runbook.cluster import Cluster
 from runbook.errors import Refused, SettingsError
 from runbook.postgres import Node
 from runbook.restore.job import Restore
@@ -47,12 +48,22 @@ class Wishes:
 
 
 @task("choose the backup {wanted}")
-def choose(catalogue: Catalogue, wanted: str) -> Backup:
-    """Find the backup and insist that it can be restored by itself."""
-    chosen = catalogue.choose(wanted)
+def choose(catalogue: Catalogue, cluster: Cluster, wanted: str, wishes: Wishes) -> Backup:
+    """Find the backup and insist that it is the cluster's and can be restored by itself."""
+    chosen = catalogue.choose(wanted, cluster.name)
     found = next(found for found in catalogue.found() if found.id == chosen.id)
     fact("backup", f"{chosen.id} of {chosen.node}, {chosen.finished:%Y-%m-%d %H:%M:%S} UTC")
     fact("size", f"{readable_bytes(chosen.data_size)}, stored {readable_bytes(chosen.stored_size)}")
+    if wishes.other_system and chosen.cluster != cluster.name:
+        fact("ANOTHER CLUSTER'S", f"{chosen.id} is a backup of {chosen.cluster}")
+    check(
+        f"{chosen.id} is a backup of {cluster}",
+        lambda: wishes.other_system or chosen.cluster == cluster.name,
+        seen=lambda: f"its record says that it is of {chosen.cluster}",
+        hint=f"Do both use this folder? Choose one of {cluster}; `pg-runbooks backups` lists them. "
+        f"If {cluster} was once named {chosen.cluster}, or shall get its data: start again with "
+        "other_system=true.",
+    )
     check(
         f"{chosen.id} was found sound when it was last verified",
         lambda: not found.damaged,
@@ -199,7 +210,9 @@ def _tell_passed_over(catalogue: Catalogue, chosen: Backup) -> None:
     newer = [
         f"{record.id}, {record.finished:%Y-%m-%d %H:%M:%S} UTC, is {found.unsound(record)}"
         for found, record in catalogue.records()
-        if isinstance(record, Backup) and record.finished > chosen.finished
+        if isinstance(record, Backup)
+        and record.cluster == chosen.cluster
+        and record.finished > chosen.finished
     ]
     if newer:
         fact("PASSED OVER", "; ".join(newer))

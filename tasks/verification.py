@@ -8,15 +8,16 @@ from runbook.backups.backup import Backup
 from runbook.backups.catalogue import Catalogue
 from runbook.backups.evidence import on_record
 from runbook.backups.reading import stored_backup
+from runbook.cluster import Cluster
 from runbook.errors import Damaged
 from runbook.run import current
 from tasks._task import task
 
 
 @task("choose the backup {wanted}")
-def choose(catalogue: Catalogue, wanted: str) -> Backup:
+def choose(catalogue: Catalogue, cluster: Cluster, wanted: str) -> Backup:
     """Find the backup that shall be verified."""
-    chosen = catalogue.choose(wanted, even_incomplete=True)
+    chosen = catalogue.choose(wanted, cluster.name, even_incomplete=True)
     fact("backup", f"{chosen.id}, last verified {chosen.verified:%Y-%m-%d %H:%M:%S} UTC")
     return chosen
 

@@ -35,7 +35,7 @@ def instance_restore(
         backup: Id of the backup, or latest.
         timeline: fork begins a new timeline, keep goes on with the old one.
         tablespace_map: OLDDIR=NEWDIR pairs, separated by commas.
-        other_system: Replace the data even if it is that of another database system.
+        other_system: Replace another database system's data, or use another cluster's backup.
         remove_old: Where there is no room for both: remove the old data first, for good.
         again: Restore once more although this backup is already in place.
         reason: Why, for the record.
@@ -47,7 +47,7 @@ def instance_restore(
 
     with catalogue.opened(load_store(shop.backups.store), shop, node) as backups:
         with step("1", "Choose the backup and check that it fits"):
-            chosen = restore.choose(backups, backup)
+            chosen = restore.choose(backups, shop, backup, wishes)
             job = restore.fits(node, chosen, backups, wishes)
 
         with step("2", "Verify the backup, beside the living data where there is room"):

@@ -36,7 +36,7 @@ def verify_backup(
 
     with catalogue.opened(store, shop, locate.keeper(shop, store)) as backups:
         with step("1", "Choose the backup"):
-            chosen = verification.choose(backups, backup)
+            chosen = verification.choose(backups, shop, backup)
 
         with step("2", "Read every byte against its manifest"):
             verification.verify(backups, chosen)

@@ -53,7 +53,7 @@ def cluster_restore(
         skip: Applications to leave out knowingly, by name, separated by commas.
         timeline: fork begins a new timeline, keep goes on with the old one as the page does.
         tablespace_map: OLDDIR=NEWDIR pairs for the primary, separated by commas.
-        other_system: Replace the data even if it is that of another database system.
+        other_system: Replace another database system's data, or use another cluster's backup.
         remove_old: Where the primary has no room for both, remove its old data first, for good.
         again: Restore once more although this backup is already in place.
         reason: Why, for the record.
@@ -68,7 +68,7 @@ def cluster_restore(
 
     with catalogue.opened(load_store(shop.backups.store), shop, nodes.primary) as backups:
         with step("2", "Choose the backup and check that it fits every node"):
-            chosen = restore.choose(backups, backup)
+            chosen = restore.choose(backups, shop, backup, wishes)
             job = restore.fits(nodes.primary, chosen, backups, wishes)
             all_nodes = lineup.fits(nodes, clients, job, backups, wishes)
 

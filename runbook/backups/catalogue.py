@@ -130,8 +130,8 @@ class Catalogue:
             raise Damaged(f"backup.json in {backup_id} is that of {backup.id}")
         return backup
 
-    def choose(self, wanted: str, *, even_incomplete: bool = False) -> Backup:
-        """Give the backup of that id, or the newest sound one for "latest".
+    def choose(self, wanted: str, cluster: str, *, even_incomplete: bool = False) -> Backup:
+        """Give the backup of that id, or the cluster's newest sound one for "latest".
 
         `even_incomplete`: for who shall find out, one that has lost files counts, too.
         """
@@ -142,15 +142,20 @@ class Catalogue:
         whole = [
             backup
             for found, backup in backups
-            if (backup.self_contained if even_incomplete else not found.unsound(backup))
+            if backup.cluster == cluster
+            and (backup.self_contained if even_incomplete else not found.unsound(backup))
         ]
         if whole:
             return max(whole, key=lambda backup: (backup.finished, backup.id))
-        why = [f"{found.id} is {found.unsound(backup)}" for found, backup in backups]
+        why = [
+            f"{found.id} is {found.unsound(backup) or 'sound'}, of {backup.cluster}"
+            for found, backup in backups
+        ]
         raise CheckFailed(
-            f"there is no sound backup in {self}",
+            f"there is no sound backup of {cluster} in {self}",
             detail="; ".join(why[-5:]) or "no backup there that is not marked as damaged",
-            hint="Take one with base-backup, or adopt one made by hand.",
+            hint="Take one with base-backup, or adopt one made by hand. One of another cluster is "
+            "taken by its id only.",
         )
 
     def of_run(self, run_id: str) -> Backup | None:

@@ -18,7 +18,7 @@ from tests.lab.loopback import LoopbackLab
 from tests.lab.postgres import BIN_DIRECTORY
 from tests.laws import backup_scene
 from tests.laws.backup_scene import Scene
-from tests.laws.outcome import Point
+from tests.laws.outcome import Outcome, Point
 from tests.laws.restore_scene import READING
 
 pytestmark = pytest.mark.lab
@@ -254,6 +254,29 @@ def test_prune_leaves_another_cluster_s_backups_alone(scene: Scene) -> None:
     record.write_text(record.read_text().replace('"cluster": "shop"', '"cluster": "other"'))
     assert scene.run("prune", keep=1).completed
     assert scene.ids == made
+
+
+def test_latest_is_the_cluster_s_own_and_another_s_is_restored_only_if_said(scene: Scene) -> None:
+    own, other = [scene.back_up() for _ in range(2)]
+    record = scene.store / other / "backup.json"
+    record.write_text(record.read_text().replace('"cluster": "shop"', '"cluster": "other"'))
+
+    def restored(**arguments: object) -> Outcome:
+        return scene.run("instance-restore", dry_run=True, **arguments)
+
+    latest = restored()
+    assert latest.plan is not None, latest.said
+    assert own in latest.plan.markdown()
+    assert other not in latest.plan.markdown()
+    assert own in str(scene.run("verify-backup", dry_run=True).plan)
+    refused = restored(backup=other)
+    assert refused.ended == "CheckFailed", refused.said
+    assert "other_system=true" in refused.said
+    renamed = restored(backup=other, other_system=True)
+    assert renamed.completed, renamed.said
+    (scene.store / own / "damaged.json").write_text("{}")
+    assert "there is no sound backup of shop" in restored().said
+    assert f"{other} is sound, of other" in restored().said
 
 
 def test_a_record_that_cannot_be_read_stops_no_backup_and_is_not_pruned(scene: Scene) -> None:

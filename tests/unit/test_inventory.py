@@ -103,6 +103,35 @@ def test_two_clusters_may_not_keep_backups_in_the_same_folder(
         read_inventory(written(tmp_path, GOOD + second))
 
 
+SHARED = """
+stores:
+  one: {location: {kind: node-folder, path: /backups}}
+  two: {location: {kind: node-folder, path: /backups/, user: root}}
+clusters:
+  shop:
+    nodes: [{name: db1, host: {name: db1, way: {kind: ssh, address: 192.0.2.1}}}]
+    backups: {store: one, folder: .}
+  other:
+    nodes: [{name: db2, host: {name: x, way: {kind: ssh, address: 192.0.2.1, user: root}}}]
+    backups: {store: two, folder: .}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("", ""), ("/backups/", "/more"), ("1, user", "2, user"), ("two, folder: .", "two")],
+)
+def test_folders_on_nodes_are_the_same_on_one_machine_only(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    path = written(tmp_path, SHARED.replace(old, new, 1))
+    if old:
+        assert len(read_inventory(path).clusters) == 2
+    else:
+        with pytest.raises(SettingsError, match="keep backups in the same folder"):
+            read_inventory(path)
+
+
 def test_unknown_names_tell_the_known_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_STORE_SECRET", "x")
     inventory = read_inventory(written(tmp_path, GOOD))
