@@ -187,4 +187,4 @@ def _removed(catalogue: Catalogue, backup_id: str) -> str:
 
 
 def _aborted(catalogue: Catalogue) -> str:
-    return f"aborted {catalogue.store.clear_abandoned(catalogue.prefix)} uploads"
+    return f"aborted {catalogue.clear_uploads()} uploads"

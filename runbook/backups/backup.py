@@ -15,7 +15,9 @@ RECORD = "backup.json"
 DAMAGED = "damaged.json"
 MANIFEST = "backup_manifest"
 
-_ID = re.compile(r"backup_[0-9]{14}")
+PREFIX = "backup_"
+
+_ID = re.compile(PREFIX + "[0-9]{14}")
 
 
 class StoredObject(BaseModel):
@@ -89,7 +91,7 @@ class Backup(BaseModel):
 
 def backup_id(at: datetime) -> str:
     """Give the id of a backup begun at a time, as the page names its directory."""
-    return f"backup_{at:%Y%m%d%H%M%S}"
+    return f"{PREFIX}{at:%Y%m%d%H%M%S}"
 
 
 def is_backup_id(text: str) -> bool:

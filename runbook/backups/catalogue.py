@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from runbook.backups.backup import DAMAGED, RECORD, Backup, is_backup_id
+from runbook.backups.backup import DAMAGED, PREFIX, RECORD, Backup, is_backup_id
 from runbook.errors import CheckFailed, Damaged, ObjectMissing, StoreError
 from runbook.stores import ObjectInfo, OpenStore
 from runbook.watch import log
@@ -215,8 +215,12 @@ class Catalogue:
         self.store.remove([self.key(backup_id + _BEGUN)])
 
     def abandoned_uploads(self) -> list[str]:
-        """List uploads that were cut off."""
-        return self.store.abandoned(self.prefix)
+        """List uploads of backups that were cut off; others write in the folder, too."""
+        return self.store.abandoned(f"{self.prefix}{PREFIX}")
+
+    def clear_uploads(self) -> int:
+        """Remove what those uploads have left; give their number."""
+        return self.store.clear_abandoned(f"{self.prefix}{PREFIX}")
 
     def remove(self, found: Found) -> None:
         """Remove a whole directory: the record first, so that no half of it looks whole.

@@ -8,12 +8,15 @@ import sys
 
 import pytest
 
+from runbook.backups.catalogue import Catalogue
 from runbook.errors import ObjectMissing, StoreError
 from runbook.stores import OpenStore
 from tests.contract.stores.places import Place, pattern, put_large, s3_place
+from tests.lab import processes
 from tests.lab.s3 import rclone
 
 MIB = 1 << 20
+MADE = "backup_20260101000000"
 
 
 def test_an_upload_left_by_an_error_never_comes_into_being(store: OpenStore) -> None:
@@ -70,6 +73,19 @@ def test_an_upload_whose_process_was_killed_is_not_listed_and_can_be_cleared(
     assert store.abandoned("") == []
     put_large(store, "shop/base.tar", b"again", 2)
     assert store.get("shop/base.tar") == b"again"
+
+
+def test_only_uploads_of_backups_are_cut_off_in_a_folder_that_others_use(store: OpenStore) -> None:
+    catalogue = Catalogue(store, "")
+    with store.upload("guid-1-0") as other, store.upload(f"{MADE}/base.tar") as cut:
+        for upload in (other, cut):
+            upload.write(pattern(34 * MIB))
+        processes.until(lambda: len(store.abandoned("")) == 2, "both are under way")
+        (told,) = catalogue.abandoned_uploads()
+        assert told.startswith(MADE)
+        assert catalogue.clear_uploads() == 1
+        other.commit()
+    assert [info.key for info in store.list("")] == ["guid-1-0"]
 
 
 def test_a_server_that_never_had_an_upload_in_parts_has_none_left() -> None:
