@@ -12,6 +12,7 @@ from runbook.postgres import Node
 from runbook.replication.evidence import Evidence, gathered
 from runbook.replication.handover import Handover, Mode
 from runbook.replication.loss import Loss
+from runbook.replication.newer import newer
 from runbook.replication.observing import observed
 from runbook.replication.readiness import Readiness, synchronous_shortfall
 from runbook.replication.survey import Survey, survey
@@ -28,6 +29,7 @@ def choose(cluster: Cluster, to: str, mode: Mode, *, accept_behind: bool) -> Han
     """Find out who hands over to whom, and insist that the new primary is fit for it."""
     job = observed(cluster, to, mode)
     _tell(job)
+    _nobody_went_on(job, accept_behind=accept_behind)
     if job.promoted:
         return job
     evidence = gathered(job)
@@ -85,6 +87,27 @@ def _tell(job: Handover) -> None:
         note(f"{node} does not answer and is left out: standby-rebuild brings it back later.")
 
 
+def _nobody_went_on(job: Handover, *, accept_behind: bool) -> None:
+    """Insist that no node, silent or not, was the primary after what the new one has."""
+    new, mine, found = job.new, job.survey.state(job.new).timeline, newer(job)
+    accept = "mode=failover and accept_behind=true" if job.begun else "accept_behind=true"
+    check(
+        f"no node is on a newer timeline than {new} ({mine})",
+        lambda: not found.timelines,
+        seen=lambda: found.told,
+        unless=lambda: accept_behind and not job.begun,
+        hint=f"It was the primary, or followed it, after what {new} has, and holds what was "
+        "written since: start it, or promote one of its standbys. Where that is gone for good or "
+        f"not wanted (a promotion by mistake, a restore to an earlier moment): {accept}.",
+    )
+    if found.timelines:
+        lacks = f"{new} has nothing of what was written there"
+        fact("OLDER DATA", f"{found.told}: {lacks}; nothing fences it: keep it off until a rebuild")
+    if found.unknown and (job.promoted or not job.survey.writable):
+        why = "; ".join(f"{name} ({said})" for name, said in found.unknown.items())
+        fact("NOT KNOWN", f"whether these were the primary since: {why}")
+
+
 def _is_a_healthy_standby(job: Handover) -> None:
     new, state = job.new, job.survey.state(job.new)
     systems = {
@@ -109,7 +132,8 @@ def _is_a_healthy_standby(job: Handover) -> None:
         f"{new} is on the timeline of the cluster",
         lambda: state.timeline == newest,
         seen=lambda: f"{new}: timeline {state.timeline}, the others: {newest}",
-        hint="It follows an older history. Rebuild it: standby-rebuild.",
+        hint=f"It follows an older history. Promote one on timeline {newest}; rebuild {new} after "
+        "that: standby-rebuild.",
     )
 
 

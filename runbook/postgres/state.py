@@ -64,6 +64,11 @@ class ControlData(_Value):
         return segment_of(timeline, position, self.segment_size)
 
     @property
+    def newest_timeline(self) -> int:
+        """Give the timeline that the data has come to: a promotion is first written as needed."""
+        return max(self.timeline, self.needed_timeline)
+
+    @property
     def cleanly_stopped(self) -> bool:
         """Tell whether the server wrote its shutdown checkpoint."""
         return self.state in ("shut down", "shut down in recovery")

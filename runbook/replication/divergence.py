@@ -69,7 +69,7 @@ class Divergence:
 
 def divergence(node: Node, primary: Node, seen: ControlData) -> Divergence:
     """Compare the histories of both, and read the node's WAL after the fork; nothing is changed."""
-    timeline = max(seen.timeline, seen.needed_timeline)
+    timeline = seen.newest_timeline
     mine, theirs = node_history(node, timeline), primary_history(primary)
     fork = parted(mine, theirs)
     reached = max(seen.checkpoint, seen.needed)

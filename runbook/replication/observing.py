@@ -12,6 +12,7 @@ from runbook.replication.handover import Handover, Mode
 from runbook.replication.members import Member, leaders, members, repmgr_of
 from runbook.replication.roster import Knowledge, knowledge, roster
 from runbook.replication.survey import Survey, survey
+from runbook.units import Lsn
 
 
 def observed(cluster: Cluster, to: str, mode: Mode) -> Handover:
@@ -76,7 +77,12 @@ def _most_advanced(seen: Survey) -> Node:
             detail=seen.told,
             hint="Start a standby, or restore the cluster from a backup: cluster-restore.",
         )
-    return max(seen.standbys, key=lambda node: seen.state(node).reached)
+    return max(seen.standbys, key=lambda node: _history(seen, node))
+
+
+def _history(seen: Survey, node: Node) -> tuple[int, Lsn]:
+    """Order by timeline first: further on an older one is another history."""
+    return seen.state(node).timeline, seen.state(node).reached
 
 
 def _without_a_primary(cluster: Cluster, seen: Survey, to: str, mode: Mode) -> Handover:
@@ -112,11 +118,12 @@ def _ranked(seen: Survey, rows: Mapping[str, Member], furthest: Node) -> Node:
 
     While standbys still receive, their positions move, and all of them come as far.
     """
-    most = seen.state(furthest).reached
+    timeline, most = _history(seen, furthest)
     level = [
         node
         for node in seen.standbys
-        if seen.state(node).streams or seen.state(node).reached == most
+        if seen.state(node).timeline == timeline
+        and (seen.state(node).streams or seen.state(node).reached == most)
     ]
     fit = [node for node in level if node.name in rows and rows[node.name].priority > 0]
     return max(fit, key=lambda node: rows[node.name].priority) if fit else furthest

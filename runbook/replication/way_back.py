@@ -26,7 +26,7 @@ def stopped_primary(seen: Survey) -> Node | None:
     controls = [(node, _control_file(node)) for node in seen.silent]
     stopped = [(node, control) for node, control in controls if control is not None]
     known = [seen.state(node).timeline for node in seen.standbys]
-    known += [max(control.timeline, control.needed_timeline) for _, control in stopped]
+    known += [control.newest_timeline for _, control in stopped]
     found = [
         node
         for node, control in stopped

@@ -264,3 +264,42 @@ def test_a_standby_that_was_down_all_along_is_left_out_and_told(healthy: Scene) 
     assert_promoted(healthy, new)
     assert_in_service(healthy, new)
     assert fail_over(healthy).changed == 0
+
+
+def test_a_standby_that_was_left_out_is_no_way_to_older_data(healthy: Scene) -> None:
+    _, lost, left_out = healthy.nodes
+    left_out.stop()
+    assert healthy.run("promotion", to="fb").completed
+    lost.psql("INSERT INTO counted_rows VALUES ('later', 1)", database="shop")
+    left_out.start()
+    trouble.kill(lost)
+    for arguments in ({"to": "fc"}, {"to": ""}, {"to": "fc", "mode": "planned"}):
+        with healthy.unchanged():
+            refused = fail_over(healthy, **arguments)
+        assert refused.ended == "CheckFailed", refused.said
+        assert "fb: timeline 2" in refused.said
+        assert "accept_behind=true" in refused.said
+        assert "pg_ctl start" not in refused.said
+    knowingly = fail_over(healthy, to="fc", accept_behind=True, answer="refuse")
+    assert knowingly.ended == "RefusedByPerson"
+    assert knowingly.plan is not None
+    assert "OLDER DATA:** fb: timeline 2" in knowingly.plan.markdown()
+    with trouble.unreachable(lost.host):
+        unknown = fail_over(healthy, to="fc", dry_run=True)
+    assert unknown.plan is not None, unknown.said
+    assert "NOT KNOWN:** whether these were the primary since: fb" in unknown.plan.markdown()
+
+
+def test_a_primary_of_before_that_comes_back_is_no_promotion_to_finish(healthy: Scene) -> None:
+    _, back, last = healthy.nodes
+    assert healthy.run("promotion", to="fb").completed
+    trouble.kill(back)
+    assert fail_over(healthy, to="fc").completed
+    trouble.kill(last)
+    back.start()
+    for name in ("fb", ""):
+        refused = fail_over(healthy, to=name)
+        assert refused.ended == "CheckFailed", refused.said
+        assert "fc: timeline 3" in refused.said
+    assert fail_over(healthy, accept_behind=True).completed
+    assert_in_service(healthy, back)
