@@ -20,6 +20,7 @@ from runbook.run import current
 from runbook.stores import NodeFolderStore
 from runbook.units import readable_bytes, readable_seconds
 from tasks._task import task
+from tasks.database_system import insist_on_same
 from tasks.locate import database_bytes, kept_free
 from tasks.shrinking import MEASURED, tell_shrunken
 
@@ -74,23 +75,7 @@ def same_system(node: Node, catalogue: Catalogue, cluster: Cluster, *, other_sys
     if not known:
         return
     last = max(known, key=lambda backup: (backup.finished, backup.id))
-    seen = node.identity().system_identifier
-    if other_system and seen != last.system_identifier:
-        fact(
-            "ANOTHER SYSTEM", f"{last.id} is of {last.system_identifier}; it stays, {node} goes on"
-        )
-        return
-    check(
-        "it is the database system of the newest backup",
-        lambda: seen == last.system_identifier,
-        seen=lambda: (
-            f"{node} is {seen}, with {readable_bytes(database_bytes(node))} of databases; "
-            f"{last.id} is of {last.system_identifier}"
-        ),
-        hint=f"Was the volume of {node} not mounted, and the server made anew? Then do not use it; "
-        "bring the data back. If it is right (a new cluster, a major upgrade, an older system "
-        "restored): base-backup with other_system=true, once.",
-    )
+    insist_on_same(node, last.id, last.system_identifier, "base-backup", other_system=other_system)
 
 
 @task("check that the clocks agree")

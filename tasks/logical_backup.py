@@ -25,6 +25,7 @@ from runbook.run import current
 from runbook.stores import AzureStore
 from runbook.units import readable_bytes
 from tasks._task import task
+from tasks.database_system import insist_on_same
 from tasks.locate import database_bytes, kept_free
 from tasks.shrinking import MEASURED, tell_shrunken
 
@@ -81,6 +82,20 @@ def clear_leftovers(catalogue: DumpCatalogue) -> None:
         )
     if not found:
         note("no interrupted run has left anything behind")
+
+
+@task("check that {node} is the database system of the last backup")
+def same_system(
+    node: Node, catalogue: DumpCatalogue, cluster: Cluster, *, other_system: bool
+) -> None:
+    """Refuse a server that was made anew: latest would be a dump of its empty databases."""
+    for dump in reversed(catalogue.dumps()):
+        last = _readable(dump)
+        if last is not None and last.cluster == cluster.name:
+            insist_on_same(
+                node, last.id, last.system_identifier, "logical-backup", other_system=other_system
+            )
+            return
 
 
 @task("check clock and space")

@@ -87,6 +87,7 @@ def _found(store: OpenStore, wanted_in: LogicalBackups, nodes: Lineup, wanted: s
         )
     dump = found[wanted]
     _tell(dump)
+    _tell_system(dump, nodes)
     return dump
 
 
@@ -154,7 +155,11 @@ def finish(job: Recovery) -> None:
         note(f"kept aside on {job.primary}: {asides}; discard-databases removes them for good")
     for name in mark.witnesses if mark is not None else ():
         note(f"witness {name} is not registered: repmgr witness register -F on its host")
-    note("take backups now (logical-backup, base-backup): those of before are of another history")
+    once = ", with other_system=true, once," if _other_system(job.dump, job.lineup) else ""
+    note(
+        f"take backups now{once} (logical-backup, base-backup): those of before are of another "
+        "history"
+    )
 
 
 def _load(cluster: Cluster, job: Recovery, wanted: LogicalBackups) -> str:
@@ -221,6 +226,22 @@ def _tell(dump: StoredDump) -> None:
     fact("backup", f"{dump.name}, {readable_bytes(dump.size)} stored")
     fact("written after the backup", f"LOST: all since {taken:%Y-%m-%d %H:%M:%S} UTC")
     fact("age of the data", readable_seconds(age), bound=False)
+
+
+def _tell_system(dump: StoredDump, nodes: Lineup) -> None:
+    """Tell that it is a new site, or a server made anew: nightly backups stop at that."""
+    if other := _other_system(dump, nodes):
+        fact(
+            "ANOTHER SYSTEM",
+            f"{dump.name} is of {other}, {nodes.primary} is not: the next logical-backup and "
+            "base-backup need other_system=true, once",
+        )
+
+
+def _other_system(dump: StoredDump, nodes: Lineup) -> str:
+    """Give the system that the dump is of, where that is known and not the primary's."""
+    of = dump.metadata.system_identifier if dump.metadata else ""
+    return of if of != nodes.primary.identity().system_identifier else ""
 
 
 def known_members(nodes: Lineup) -> tuple[Member, ...]:

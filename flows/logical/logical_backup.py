@@ -16,11 +16,14 @@ from tasks import logical_backup as logical
 
 
 @procedure("logical-backup", scheduled=True, hour=3, needs="logical")
-def logical_backup(cluster: str, reason: str = "", dry_run: bool = True) -> None:
+def logical_backup(
+    cluster: str, other_system: bool = False, reason: str = "", dry_run: bool = True
+) -> None:
     """Dump all databases of a running cluster into the store, encrypted and read back.
 
     Args:
         cluster: Name of the cluster.
+        other_system: Begin with the backups of another database system, once; then they go on.
         reason: Why, for the record.
         dry_run: Only show the plan.
     """
@@ -38,7 +41,8 @@ def logical_backup(cluster: str, reason: str = "", dry_run: bool = True) -> None
         with step("3", "Clear what interrupted runs left behind"):
             logical.clear_leftovers(backups)
 
-        with step("4", "Check the clock and the space"):
+        with step("4", "Check the database system, the clock and the space"):
+            logical.same_system(source, backups, shop, other_system=other_system)
             logical.has_room(source, store, backups)
 
         with step("5", "Dump all databases, encrypted, and read them back to the last byte"):

@@ -9,11 +9,11 @@ import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tests.lab import processes, shop
+from tests.lab import postgres, processes, shop
 from tests.lab.loopback import LoopbackLab
 from tests.lab.postgres import BIN_DIRECTORY, PASSWORD, PostgresNode
 from tests.laws import inventory
@@ -270,3 +270,19 @@ def _reloaded(node: PostgresNode) -> None:
 def _walsenders(node: PostgresNode) -> list[int]:
     found = node.psql("SELECT pid FROM pg_stat_progress_basebackup WHERE backup_streamed > 0")
     return [int(pid) for pid in found.split()]
+
+
+@contextmanager
+def made_anew(node: PostgresNode) -> Iterator[None]:
+    """Let the server be an empty one, as on a volume that was not mounted."""
+    aside = node.directory / "not-mounted"
+    node.stop()
+    node.data_directory.rename(aside)
+    try:
+        postgres.initialise(replace(node, tablespaces={}), hba=LOOPBACK_HBA)
+        yield
+    finally:
+        node.stop()
+        shutil.rmtree(node.data_directory)
+        aside.rename(node.data_directory)
+        node.start()

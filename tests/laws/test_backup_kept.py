@@ -8,16 +8,15 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.lab import postgres, processes
+from tests.lab import processes
 from tests.lab.loopback import LoopbackLab
 from tests.lab.postgres import BIN_DIRECTORY
 from tests.laws import backup_scene
-from tests.laws.backup_scene import Scene
+from tests.laws.backup_scene import Scene, made_anew
 from tests.laws.outcome import Outcome, Point
 from tests.laws.restore_scene import READING
 
@@ -290,27 +289,10 @@ def test_a_record_that_cannot_be_read_stops_no_backup_and_is_not_pruned(scene: S
     assert scene.ids == [made, newer]
 
 
-@contextlib.contextmanager
-def made_anew(scene: Scene) -> Iterator[None]:
-    """Let the server be an empty one, as on a volume that was not mounted."""
-    node = scene.first
-    aside = node.directory / "not-mounted"
-    node.stop()
-    node.data_directory.rename(aside)
-    try:
-        postgres.initialise(replace(node, tablespaces={}), hba=backup_scene.LOOPBACK_HBA)
-        yield
-    finally:
-        node.stop()
-        shutil.rmtree(node.data_directory)
-        aside.rename(node.data_directory)
-        node.start()
-
-
 def test_a_server_made_anew_is_refused_once_and_pushes_out_nothing(scene: Scene) -> None:
     lost = [scene.back_up() for _ in range(2)]
     of_lost = scene.record(lost[0])["system_identifier"]
-    with made_anew(scene):
+    with made_anew(scene.first):
         refused = scene.run()
         assert refused.ended == "CheckFailed", refused.said
         assert "other_system=true" in refused.said

@@ -17,7 +17,7 @@ from runbook.hosts.host import READ
 from tests.lab import processes
 from tests.lab.loopback import LoopbackLab
 from tests.laws import logical_backup_scene
-from tests.laws.backup_scene import busy
+from tests.laws.backup_scene import busy, made_anew
 from tests.laws.logical_backup_scene import GUID, KEY, Scene, by_the_page, comparable, loaded
 from tests.laws.outcome import Point
 
@@ -100,6 +100,20 @@ def test_a_backup_that_has_shrunk_is_told_every_night_and_fails_none(scene: Scen
         assert outcome.completed, outcome.said
         assert "WARNING: " in outcome.told
         assert f"of {large}. Was data removed?" in outcome.told
+
+
+def test_a_server_made_anew_is_refused_until_it_is_said_once(scene: Scene) -> None:
+    lost = scene.back_up()
+    with made_anew(scene.node):
+        refused = scene.run()
+        assert refused.ended == "CheckFailed", refused.said
+        assert f"{lost} is of {scene.record(lost)['system_identifier']}" in refused.said
+        assert "logical-backup with other_system=true, once" in refused.said
+        begun = scene.run(other_system=True)
+        assert begun.completed, begun.said
+        scene.back_up()
+    back = scene.run()
+    assert back.ended == "CheckFailed", back.said
 
 
 def test_the_same_run_again_makes_no_second_backup_and_another_one_does(scene: Scene) -> None:
