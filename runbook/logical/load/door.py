@@ -32,6 +32,7 @@ _SETTINGS = {
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "default_transaction_read_only": "off",
+    "temp_file_limit": "-1",
     "standard_conforming_strings": "on",
     "lc_messages": "C",
     "maintenance_work_mem": _MEMORY,
@@ -39,6 +40,7 @@ _SETTINGS = {
 """For the sessions of a load alone; a database's or role's own settings do not get over them."""
 
 _SINCE = (
+    (140000, "SET idle_session_timeout = 0"),
     (140000, "SET client_connection_check_interval = '5s'"),  # a killed worker leaves no backend
     (170000, "SET transaction_timeout = 0"),
 )

@@ -220,6 +220,26 @@ def test_a_stream_that_breaks_stops_the_load_at_once(rich: bytes, target: Postgr
     assert time.monotonic() - began < 30
 
 
+def test_limits_for_applications_end_no_load(rich: bytes, target: PostgresNode) -> None:
+    """The session of the cluster's own statements is idle while rows of hours stream in."""
+    contents = survey(pieces(rich))
+
+    def paused() -> Iterator[bytes]:
+        half = rich.index(b"COPY app.customers ") + 6_000_000
+        yield from pieces(rich[:half])
+        time.sleep(3)
+        yield from pieces(rich[half:])
+
+    limits = {"idle_session_timeout": "1s", "temp_file_limit": "0"}
+    for name, value in limits.items():
+        target.psql(f"ALTER ROLE postgres SET {name} = '{value}'")
+    try:
+        done = load(paused(), contents, scene.node(target), expected=EXPECTED)
+    finally:
+        target.psql("ALTER ROLE postgres RESET ALL")
+    assert done.rows
+
+
 def test_a_server_that_does_not_run_is_unreachable(rich: bytes, target: PostgresNode) -> None:
     contents = survey(pieces(rich))
     target.stop()
