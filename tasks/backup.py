@@ -93,7 +93,11 @@ def clocks_agree(node: Node, catalogue: Catalogue) -> None:
         "no backup in the store is from the future",
         lambda: not future,
         seen=lambda: f"{', '.join(future)}; the worker's clock says {datetime.now(UTC):%F %T} UTC",
-        hint="Set the worker's clock: retention and latest go by the time of the backups.",
+        hint="Set the worker's clock: retention and latest go by the time of the backups. If it is "
+        "right, another one was ahead when that backup was taken: remove its backup.json and adopt "
+        "it, which gives it the time of its bytes. If these are of the future, too: rename its "
+        "directory so that it no longer begins with backup_ (in a bucket: remove it), and take a "
+        "new one.",
     )
 
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from runbook.postgres import Node
 
 
+_SKEW_SECONDS = 60.0
+"""A backup may be so much younger than now: two clocks never agree to the second."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One directory of the catalogue; sizes in bytes, age in seconds."""
@@ -81,6 +85,8 @@ def _insist_on_age(clusters: Sequence[str], rows: Sequence[Row], allowed: float)
         ages = [row.age for row in rows if row.cluster == cluster and row.state == "sound"]
         if not ages:
             late.append(f"{cluster}: there is no sound backup")
+        elif min(ages) < -_SKEW_SECONDS:
+            late.append(f"{cluster}: the newest sound backup is from the future: a clock is wrong")
         elif min(ages) > allowed:
             most, age = readable_seconds(allowed), readable_seconds(min(ages))
             late.append(f"{cluster}: the newest sound backup is older than {most}: {age}")
@@ -88,7 +94,8 @@ def _insist_on_age(clusters: Sequence[str], rows: Sequence[Row], allowed: float)
         raise CheckFailed(
             "; ".join(late),
             hint="Take one: pg-runbooks run base-backup --cluster NAME --go. Where nights are "
-            "missing, `pg-runbooks check` names what keeps them from running.",
+            "missing, `pg-runbooks check` names what keeps them from running; where a clock is or "
+            "was wrong, base-backup names the way on.",
         )
 
 

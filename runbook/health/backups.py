@@ -22,6 +22,7 @@ from runbook.units import readable_seconds
 _USUAL = timedelta(hours=36)
 _GRACE = timedelta(hours=1)
 """A backup that ends some minutes later than the night before is not a missed one."""
+_SKEW_SECONDS = 60.0
 _MILLISECONDS = 10**11
 """Times above it are no seconds: those would be of the year 5138."""
 
@@ -70,6 +71,14 @@ def _aged(
         yield found(level, str(cluster), what, "there is no sound one", f"{hint} {off}")
         return
     age = (datetime.now(UTC) - newest).total_seconds()
+    if age < -_SKEW_SECONDS:
+        text = f"the newest sound one is from the future: {newest:%Y-%m-%d %H:%M:%S} UTC"
+        hint = (
+            "The clock here, or that of who made it, is or was ahead: nobody would see for as long "
+            f"that none comes. Set it; {runbook} refuses while that backup is newer than now."
+        )
+        yield found(Level.CRITICAL, str(cluster), what, text, hint)
+        return
     text = f"the newest sound one is {readable_seconds(max(0, age))} old"
     yield found(graded(age / 3600, limit), str(cluster), what, text, hint)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.shop import COMMAND
 from tests.lab import processes
 from tests.lab.loopback import LoopbackLab
 from tests.lab.postgres import BIN_DIRECTORY
@@ -124,6 +126,33 @@ def test_an_old_backup_adopted_today_is_not_the_newest(scene: Scene) -> None:
     assert newest in chosen.plan.markdown()
     assert scene.run("prune", keep=1).completed
     assert scene.ids == [newest]
+
+
+def test_a_backup_from_the_future_is_told_and_adopted_with_the_time_of_its_bytes(
+    scene: Scene,
+) -> None:
+    made = scene.back_up()
+    record = scene.store / made / "backup.json"
+    ahead = scene.record(made) | {"finished": "2099-12-31T00:00:00Z"}
+    record.write_text(json.dumps(ahead))
+
+    def monitored() -> subprocess.CompletedProcess[str]:
+        runner = scene.runner
+        argv = [*COMMAND, "backups", "--max-age", "26h", "--inventory", runner.inventory]
+        env = {**os.environ, **runner.environment}
+        return subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+
+    monitor = monitored()
+    assert monitor.returncode == 1
+    assert "shop: the newest sound backup is from the future" in monitor.stderr
+    refused = scene.run()
+    assert refused.ended == "CheckFailed", refused.said
+    assert "remove its backup.json and adopt it" in " ".join(refused.said.split())
+    record.unlink()
+    adopted = scene.run("adopt", backup=made)
+    assert adopted.completed, adopted.said
+    assert monitored().returncode == 0
+    scene.back_up()
 
 
 def cut(path: Path) -> None:

@@ -88,3 +88,7 @@ def test_logical_backups_are_as_old_as_their_names_say_and_count_with_their_reco
     assert levels() == [Level.WARNING, Level.WARNING]
     put(2, "-0", ".json")
     assert levels() == [Level.WARNING, Level.OK]
+    put(-24 * 365, "-0", ".json")
+    assert levels() == [Level.WARNING, Level.CRITICAL], (
+        "nobody would see for a year that none comes"
+    )
