@@ -18,6 +18,7 @@ class _Tagged(BaseModel):
 
 class _When(BaseModel):
     days: int | None = Field(default=None, alias="Days")
+    markers_only: bool = Field(default=False, alias="ExpiredObjectDeleteMarker")
     storage: str = Field(default="", alias="StorageClass")
 
 
@@ -46,7 +47,7 @@ class LifecycleRule(BaseModel):
 
     def effects(self) -> Iterator[str]:
         """Say what it does to a backup."""
-        if self.expiration:
+        if self.expiration and not self.expiration.markers_only:
             days = self.expiration.days
             yield f"removes them after {days} days" if days else "removes them"
         for cold in self.transitions:

@@ -53,8 +53,9 @@ def test_a_rule_of_the_bucket_that_removes_backups_is_told(moto_s3: S3Server) ->
         "Filter": {"Prefix": "kept/shop/"},
         "Expiration": {"Days": 30},
     }
+    markers = {"ID": "tidy", "Expiration": {"ExpiredObjectDeleteMarker": True}}
     client.put_bucket_lifecycle_configuration(
-        Bucket=moto_s3.bucket, LifecycleConfiguration={"Rules": [rule]}
+        Bucket=moto_s3.bucket, LifecycleConfiguration={"Rules": [rule, {**rule, **markers}]}
     )
     try:
         with place.open() as store:
