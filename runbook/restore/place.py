@@ -29,9 +29,11 @@ echo "wal $(if [ -L "$d/pg_wal" ]; then readlink -m "$d/pg_wal"; fi)"
 echo "inside $(awk -v d="$d/" 'index($5, d) == 1 {print $5}' /proc/self/mountinfo | head -n 1)"
 echo "staged $(du -scxB1 -- "$d".incoming-*/ "$d"/pgsql_tmp_incoming-*/ 2>/dev/null \
 | tail -n 1 | cut -f 1)"
-df -PB1 "$e" | awk 'NR==2 {print "size " $2; print "free " $4}'
 echo "stands $e"
 echo "device $device"
+set -- $(stat -f -c '%S %b %a' "$e")
+echo "size $(($1 * $2))"
+echo "free $(($1 * $3))"
 """
 
 _KEPT = 'cd "$1" 2>/dev/null && find . -mindepth 1 -maxdepth 1 -type d'

@@ -31,7 +31,7 @@ for key in "$@"; do
   while [ "$d" != . ] && rmdir -- "$d" 2>/dev/null; do d=$(dirname -- "$d"); done
 done; true
 """
-_FREE = 'd=$1; while [ ! -d "$d" ]; do d=$(dirname -- "$d"); done; df -PB1 -- "$d"'
+_FREE = 'd=$1; while [ ! -d "$d" ]; do d=$(dirname -- "$d"); done; stat -f -c "%S %a" -- "$d"'
 
 
 class NodeFolderStore(BaseModel):
@@ -120,7 +120,8 @@ class NodeFolder:
 
     def free_space(self) -> int:
         """Ask the host's file system, that of the nearest folder that exists."""
-        return int(self._run("sh", "-c", _FREE, "free", self._root).splitlines()[-1].split()[3])
+        block, blocks = self._run("sh", "-c", _FREE, "free", self._root).split()
+        return int(block) * int(blocks)
 
     def abandoned(self, prefix: str) -> Names:
         """Name the parts that no upload finished."""

@@ -99,7 +99,10 @@ def small_disk(node: PostgresNode, *, free: int) -> Iterator[Path]:
 
 @contextmanager
 def full_disk(path: Path, *, size: int = 16 << 20, free: int = 0) -> Iterator[Path]:
-    """Mount a file system of `size` bytes at an empty or new directory, all but `free` used."""
+    """Mount a file system of `size` bytes at an empty or new directory, all but `free` used.
+
+    The name of what is mounted has a blank, as that of a share of Windows may.
+    """
     path.mkdir(parents=True, exist_ok=True)
     if any(path.iterdir()):
         raise LabError(f"{path} is not empty: what it holds would be hidden")
@@ -114,7 +117,8 @@ def full_disk(path: Path, *, size: int = 16 << 20, free: int = 0) -> Iterator[Pa
 
 def _mount(path: Path, size: int) -> None:
     options = f"size={size},mode=0700"
-    done = processes.run(["mount", "-t", "tmpfs", "-o", options, "lab", path], check=False)
+    argv = ["mount", "-t", "tmpfs", "-o", options, "//lab/My Share", path]
+    done = processes.run(argv, check=False)
     if done.returncode != 0:
         raise LabError(
             f"no file system can be mounted at {path}",

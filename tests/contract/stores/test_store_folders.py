@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from runbook.errors import StoreError, StoreForbidden
+from runbook.hosts import Host
+from runbook.restore.place import look
 from runbook.stores import FolderStore, NodeFolderStore
 from tests.contract.stores.places import Place, pattern, put_large, ssh_place
 from tests.lab.loopback import LoopbackLab
 from tests.lab.processes import until
+from tests.lab.trouble import full_disk
 
 MIB = 1 << 20
 
@@ -72,6 +75,15 @@ def test_a_program_that_stops_reading_is_heard_to_its_end(
         with pytest.raises(StoreError, match="cannot write") as refused:
             put_large(store, "a", bytes(8 * MIB))
         assert "No space left" in refused.value.detail
+
+
+def test_free_space_is_told_whatever_the_file_system_is_called(tmp_path: Path) -> None:
+    with full_disk(tmp_path / "share", free=4 * MIB) as folder:
+        location = NodeFolderStore(path=f"{folder}/not/yet", user=getpass.getuser())
+        with Place(location).open() as store:
+            assert store.free_space() == 4 * MIB
+        seen = look(Host(name="here"), str(folder), getpass.getuser())
+        assert (seen.free, seen.size) == (4 * MIB, 16 * MIB)
 
 
 @pytest.mark.parametrize("kind", ["node-folder", "node-ssh"])
