@@ -48,6 +48,23 @@ def nothing_half_in_place(node: Node, stamp: str) -> None:
     )
 
 
+@task("check that what was put back from {aside.stamp} is what lives there")
+def not_overtaken(aside: Aside) -> None:
+    """Refuse to take data for put back where another restore has replaced it since."""
+    stamps = [each.stamp for each in asides(aside.node) if each.kind == "aside"]
+    check(
+        "nothing was restored since it was put back",
+        lambda: not aside.overtaken_by(),
+        seen=lambda: (
+            f"it was put back once, and {aside.data.live} is {aside.overtaken_by()}, restored since"
+        ),
+        hint=f"What can be put back: stamp={', '.join(stamps)}."
+        if stamps
+        else "Nothing that can be put back is kept (the last restore removed the old data, or "
+        "discard-aside did): restore a backup with instance-restore.",
+    )
+
+
 @task("find what was set aside on {node} at {stamp}")
 def find_or_gone(node: Node, stamp: str) -> Aside:
     """Find the data that was set aside, or know that it is gone already."""

@@ -32,6 +32,7 @@ def instance_restore_undo(
     with step("1", "Find what was set aside"):
         kept.nothing_half_in_place(node, stamp)
         old = kept.find(node, stamp)
+        kept.not_overtaken(old)
 
     with step("2", "Ask for the go-ahead"):
         approve(f"{shop} goes back to the data set aside at {old.stamp}.")

@@ -67,6 +67,16 @@ class Aside:
             return False
         return host.holds("test", "-e", f"{self.data.live}/PG_VERSION", user=user)
 
+    def overtaken_by(self) -> str:
+        """Name the backup that was restored since it was put back; empty if none was.
+
+        The data that a restore sets aside never bears that restore's mark, or a later one.
+        """
+        if self.kind != "undone":
+            return ""
+        mark = read_mark(self.node.host, self.data.live, self.node.os_user)
+        return mark.backup if mark is not None and mark.stamp >= self.stamp else ""
+
     def needed(self) -> str:
         """Tell why it may be the only copy, or the way back of a run under way; empty if not."""
         host, user = self.node.host, self.node.os_user

@@ -287,6 +287,26 @@ def test_a_restore_that_is_half_in_place_is_undone_itself(damaged: Scene) -> Non
     assert_restored(damaged)
 
 
+def test_what_was_put_back_once_is_not_taken_for_what_lives_after_another_restore(
+    damaged: Scene,
+) -> None:
+    assert damaged.restore().completed
+    (first,) = (path.name.rpartition("-")[2] for path in damaged.aside())
+    assert damaged.run("instance-restore-undo").completed
+    assert damaged.restore().completed
+    (second,) = (path.name.rpartition("-")[2] for path in damaged.aside())
+    with damaged.unchanged():
+        refused = damaged.run("instance-restore-undo", stamp=first)
+    assert refused.ended == "CheckFailed", refused.said
+    assert "nothing was restored since it was put back" in refused.said
+    assert f"stamp={second}" in refused.said
+    assert damaged.run("discard-aside", stamp=second).completed
+    with damaged.unchanged():
+        refused = damaged.run("instance-restore-undo")
+    assert refused.ended == "CheckFailed", refused.said
+    assert "Nothing that can be put back is kept" in refused.said
+
+
 @pytest.mark.parametrize("way", ["restore", "undo"])
 def test_what_a_killed_swap_needs_is_not_discarded(damaged: Scene, way: str) -> None:
     before = shop.fingerprint(damaged.node)
