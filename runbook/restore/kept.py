@@ -82,6 +82,9 @@ class Aside:
         host, user = self.node.host, self.node.os_user
         if not host.holds("test", "-e", f"{self.data.live}/PG_VERSION", user=user):
             return f"{self.data.live} holds no data now"
+        half = self._begun_by() if self.kind == "aside" else ""
+        if half:
+            return f"the restore of {half}, which set it aside, is half in place"
         return "it is half put back" if self.is_half_back() else ""
 
     def is_half_back(self) -> bool:
@@ -117,15 +120,22 @@ class Aside:
             actions.append(Execute(self.node.host, command, shown=shown(place, old, now)))
         return tuple(actions)
 
+    def _begun_by(self) -> str:
+        """Name the backup of the restore that set it aside and is not in place yet, or nothing."""
+        host, user = self.node.host, self.node.os_user
+        for made in kept(host, self.data, user)["incoming"]:
+            mark = read_mark(host, self.data.incoming(made), user)
+            if mark is not None and mark.stamp == self.stamp:
+                return made
+        return ""
+
     def _not_in_place(self) -> Iterator[Action]:
         """Keep as undone what the restore had not put in place: parts of it may be gone."""
         host, user, undone = self.node.host, self.node.os_user, self.data.undone(self.stamp)
-        for made in kept(host, self.data, user)["incoming"]:
+        if made := self._begun_by():
             directory = self.data.incoming(made)
-            mark = read_mark(host, directory, user)
-            if mark is not None and mark.stamp == self.stamp:
-                argv = ("mv", "-T", "--", directory, undone)
-                yield Execute(host, Command(argv, user=user), shown=f"mv {directory} {undone}")
+            argv = ("mv", "-T", "--", directory, undone)
+            yield Execute(host, Command(argv, user=user), shown=f"mv {directory} {undone}")
 
     def discard(self) -> tuple[Action, ...]:
         """Remove it for good."""

@@ -97,6 +97,9 @@ def test_a_data_directory_that_is_made_anew_half_way_is_named(damaged: Scene, wa
     before = shop.fingerprint(damaged.node)
     assert damaged.restore(at=BEFORE_THE_DATA).ended == "killed"
     damaged.node.tool("initdb", "-D", str(damaged.live), "-U", "postgres", "-A", "trust")
+    (aside,) = damaged.aside()
+    kept = damaged.run("discard-aside", stamp=aside.name.rpartition("-")[2])
+    assert f"the restore of {damaged.backup}, which set it aside, is half in place" in kept.said
     undo = partial(damaged.run, "instance-restore-undo")
     go_on = undo if way_on == "undo" else damaged.restore
     refused = go_on()
