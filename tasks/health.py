@@ -20,7 +20,7 @@ from runbook.health.scope import Scope
 from runbook.objectives import RECOVERY_POINT, RECOVERY_TIME, Figure, Objectives
 from runbook.postgres import Node
 from runbook.postgres.collations import HINT, mismatches
-from runbook.postgres.relations import read_every_relation
+from runbook.postgres.relations import DROP_AGAIN, half_dropped, read_every_relation
 from runbook.replication.survey import survey
 from runbook.restore.job import Restore
 from runbook.run import current
@@ -138,6 +138,8 @@ class _Asked:
 
 def _read_all(node: Node) -> bool:
     note(f"{read_every_relation(node)} relations can be read")
+    if left := half_dropped(node):
+        note(f"WARNING: {left}. {DROP_AGAIN}")
     return True
 
 

@@ -11,7 +11,7 @@ from runbook.health.limits import HealthLimits
 from runbook.hosts.disk import Disk, disks
 from runbook.postgres import Node
 from runbook.postgres.collations import HINT, mismatches
-from runbook.postgres.relations import read_every_relation
+from runbook.postgres.relations import DROP_AGAIN, half_dropped, read_every_relation
 from runbook.postgres.vitals import Vitals, vitals
 from runbook.replication.slots import slots
 from runbook.units import readable_bytes, readable_seconds
@@ -39,6 +39,8 @@ def relation_findings(node: Node) -> Iterator[Finding]:
     """Open every relation of every database; CheckFailed names what cannot be read."""
     count = read_every_relation(node)
     yield found(Level.OK, str(node), "every relation", f"{count} relations can be read")
+    if left := half_dropped(node):
+        yield found(Level.WARNING, str(node), "every relation", left, DROP_AGAIN)
 
 
 def _archiver(node: Node, seen: Vitals, limits: HealthLimits, *, in_recovery: bool) -> Finding:

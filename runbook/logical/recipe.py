@@ -20,7 +20,7 @@ from runbook.tools import pg_dumpall
 
 ENCODINGS = """
 SELECT DISTINCT pg_catalog.pg_encoding_to_char(encoding) AS name
-FROM pg_catalog.pg_database WHERE datallowconn ORDER BY 1
+FROM pg_catalog.pg_database WHERE datallowconn AND datconnlimit <> -2 ORDER BY 1
 """
 
 

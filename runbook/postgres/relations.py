@@ -6,10 +6,15 @@ from runbook.errors import CheckFailed
 from runbook.postgres.node import Node
 from runbook.tools import psql
 
+# An interrupted DROP DATABASE leaves a limit of -2, and nobody gets in any more.
 DATABASES = """
 SELECT datname AS name FROM pg_catalog.pg_database
-WHERE datallowconn AND datname <> 'template0' ORDER BY datname
+WHERE datallowconn AND datconnlimit <> -2 AND datname <> 'template0' ORDER BY datname
 """
+_HALF_DROPPED = """
+SELECT datname AS name FROM pg_catalog.pg_database WHERE datconnlimit = -2 ORDER BY datname
+"""
+DROP_AGAIN = "Nobody can connect to them any more; DROP DATABASE removes them."
 
 # Every relation's first file must exist, and the first page of every table must be readable. Plain
 # SELECTs, generated and run by psql's \gexec, in a session that cannot write. A standby has the
@@ -35,6 +40,15 @@ def read_every_relation(node: Node) -> int:
     Gives the number of relations. Which bytes they hold was verified against the manifest.
     """
     return sum(read_relations_of(node, str(row["name"])) for row in node.ask(DATABASES))
+
+
+def half_dropped(node: Node) -> str:
+    """Tell of databases that an interrupted DROP DATABASE has left; empty where there are none.
+
+    Ref.: PostgreSQL 15.4 release notes (databases left by an interrupted DROP DATABASE)
+    """
+    names = ", ".join(str(row["name"]) for row in node.ask(_HALF_DROPPED))
+    return f"left invalid by an interrupted DROP DATABASE: {names}" if names else ""
 
 
 def read_relations_of(node: Node, database: str) -> int:

@@ -54,6 +54,20 @@ def test_a_backup_of_an_unfinished_restore_can_be_restored(damaged: Scene, timel
     assert damaged.restore(timeline=timeline).changed == 0
 
 
+def test_an_interrupted_drop_of_a_database_holds_up_no_restore_and_no_undo(damaged: Scene) -> None:
+    damaged.node.psql("CREATE DATABASE lost")
+    damaged.node.psql("UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'lost'")
+    damaged.back_up()
+    outcome = damaged.restore(backup=damaged.backup)
+    assert outcome.completed, outcome.said
+    left = "left invalid by an interrupted DROP DATABASE: lost"
+    assert left in outcome.told
+    assert_restored(damaged)
+    assert damaged.run("instance-restore-undo").completed
+    seen = damaged.run("health-check", read_all=True)
+    assert left in seen.told
+
+
 @pytest.mark.parametrize("way_on", ["restore", "undo"])
 def test_half_in_place_no_server_starts_on_the_restored_tablespace(
     damaged: Scene, way_on: str
