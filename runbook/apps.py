@@ -43,34 +43,44 @@ class DockerCompose(BaseModel):
         """Ref.: docker compose stop"""
         return self.command(self._argv("stop"))
 
+    def make(self) -> Command:
+        """Make what containers are missing, and start all. Ref.: docker compose up"""
+        return self.command((*self._program(), "up", "-d", "--no-recreate", *self.services))
+
+    def made(self) -> Command:
+        """Exit with 0 when a container is there, running or not."""
+        return self._script(compose.MADE, " ".join(self.services))
+
     def running(self) -> Command:
         """Exit with 0 while a container of the project runs."""
-        return self._script(compose.RUNNING, *self._argv("ps", "-q"))
+        return self._script(compose.RUNNING, " ".join(self.services))
 
     def still(self) -> Command:
         """Exit with 0 when no container runs and no restart policy would start one."""
-        return self._script(compose.STILL, *self._argv("ps", "-q"))
+        return self._script(compose.STILL, " ".join(self.services))
 
-    def up(self, policies: Mapping[str, str]) -> Command:
+    def up(self, host: Host) -> Command:
         """Exit with 0 when every service that is restarted by policy runs under that policy."""
-        if not any(policy != "no" for policy in policies.values()):
+        configuration = self._configuration(host)
+        policies = compose.policies(configuration, self.services)
+        idle = compose.is_idle(configuration, self.services)
+        if not idle and not any(policy != "no" for policy in policies.values()):
             return self.running()
-        return self._script(compose.UP, _pairs(policies), *self.program, "-f", self.file)
+        return self._script(compose.UP, _pairs(policies), "idle" if idle else "")
 
     def stopping(self, host: Host) -> tuple[Action, ...]:
         """Hold the restart policies down, so that nothing revives a container; then stop."""
-        ids = self._argv("ps", "-q")
-        shown = f"{' '.join(self.engine)} update --restart=no $({' '.join(ids)})"
-        hold = Execute(host, self._script(compose.HOLD, *ids, ok=(0,)), shown=shown)
-        return (hold, Execute(host, self.stop()))
+        ids = " ".join(self._argv("ps", "-a", "-q"))
+        shown = f"{' '.join(self.engine)} update --restart=no $({ids})"
+        command = self._script(compose.HOLD, " ".join(self.services), ok=(0,))
+        return (Execute(host, command, shown=shown), Execute(host, self.stop()))
 
     def starting(self, host: Host, policies: Mapping[str, str]) -> tuple[Action, ...]:
         """Start, and put the restart policies of the compose file back."""
-        program = (*self.program, "-f", self.file)
-        command = self._script(compose.RELEASE, _pairs(policies), *program, ok=(0,))
+        command = self._script(compose.RELEASE, _pairs(policies), ok=(0,))
         shown = "; ".join(
             f"{' '.join(self.engine)} update --restart={policy} "
-            f"$({' '.join(program)} ps -q {service})"
+            f"$({' '.join(self._program())} ps -a -q {service})"
             for service, policy in sorted(policies.items())
         )
         release = (Execute(host, command, shown=shown),) if policies else ()
@@ -107,14 +117,20 @@ class DockerCompose(BaseModel):
 
     def policies(self, host: Host) -> Mapping[str, str]:
         """Read the restart policy of each service from the compose file, as compose sees it."""
-        command = self.command((*self.program, "-f", self.file, "config"))
-        return compose.policies(host.run(command).stdout, self.services)
+        return compose.policies(self._configuration(host), self.services)
+
+    def _configuration(self, host: Host) -> str:
+        return host.run(self.command((*self._program(), "config"))).stdout
+
+    def _program(self) -> tuple[str, ...]:
+        return (*self.program, "-f", self.file)
 
     def _argv(self, verb: str, *more: str) -> tuple[str, ...]:
-        return (*self.program, "-f", self.file, verb, *more, *self.services)
+        return (*self._program(), verb, *more, *self.services)
 
     def _script(self, script: str, *words: str, ok: tuple[int, ...] = (0, 1)) -> Command:
-        return self.command(("sh", "-c", script, "compose", " ".join(self.engine), *words), ok)
+        words = (" ".join(self.engine), *words, *self._program())
+        return self.command(("sh", "-c", script, "compose", *words), ok)
 
     def command(self, argv: tuple[str, ...], ok: tuple[int, ...] = (0,)) -> Command:
         """Give a command as the project's user, in its environment."""
@@ -148,6 +164,11 @@ class App(BaseModel):
     def __str__(self) -> str:
         return f"{self.name} on {self.host}"
 
+    @property
+    def is_made_anew(self) -> bool:
+        """Tell whether a promotion makes it anew, also where nothing of it is there."""
+        return bool(self.database) or self.managed_by.remove_volumes
+
     def is_running(self) -> bool:
         """Ask whether anything of it runs."""
         return self._says(self.managed_by.running())
@@ -158,7 +179,11 @@ class App(BaseModel):
 
     def is_up(self) -> bool:
         """Ask whether all of it runs that should, under its own restart policies."""
-        return self._says(self.managed_by.up(self.managed_by.policies(self.host)))
+        return self._says(self.managed_by.up(self.host))
+
+    def is_made(self) -> bool:
+        """Ask whether anything is there that can be started."""
+        return self._says(self.managed_by.made())
 
     def stopping(self) -> tuple[Action, ...]:
         """Give the actions that stop it and hold it down."""
@@ -170,7 +195,7 @@ class App(BaseModel):
 
     def recreating(self) -> tuple[Action, ...]:
         """Give the actions that start it anew, or as it was where it has no database settings."""
-        if not self.database:
+        if not self.is_made_anew:
             return self.starting()
         return self.managed_by.recreating(self.host, self.database)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +21,7 @@ class Commands(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: Literal["commands"] = "commands"
+    remove_volumes: ClassVar[bool] = False
     start_command: tuple[str, ...] = Field(description="Starts it and returns.")
     stop_command: tuple[str, ...] = Field(description="Stops it and returns.")
     running_command: tuple[str, ...] = Field(description="Exits with 0 while it runs, else 1.")
@@ -43,7 +44,15 @@ class Commands(BaseModel):
         argv = ("sh", "-c", '"$@"; test $? = 1', "still", *self.running_command)
         return Command(argv, user=self.user, ok=(0, 1), timeout=60)
 
-    def up(self, policies: Mapping[str, str]) -> Command:  # noqa: ARG002 - compose needs them
+    def make(self) -> Command:
+        """Start it: nothing has to be made."""
+        return self.start()
+
+    def made(self) -> Command:
+        """Exit with 0: it can always be started."""
+        return Command(("true",))
+
+    def up(self, host: Host) -> Command:  # noqa: ARG002 - compose reads a file there
         """Exit with 0 while it runs."""
         return self.running()
 

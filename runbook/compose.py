@@ -14,10 +14,22 @@ from ruamel.yaml.error import YAMLError
 from runbook.errors import SettingsError
 
 # A container that dies again and again counts as running for Docker, and is restarted by policy.
-# The first argument of each is the container client; a command that lists ids, or begins one, the
-# rest. Ref.: docker inspect, docker update
-_IDS = """engine=$1; shift
-ids() { "$@" || exit 2; }
+# The plugin's `ps` lists what has stopped only with -a, which docker-compose before 1.25 lacks.
+# The first argument of each script is the container client, the last are the compose program and
+# its file. A one-off of `compose run` is held like the rest, and is no part of a service that runs.
+# Ref.: docker inspect, docker update, docker compose ps
+LISTING = """engine=$1; shift
+every() {
+  of=$1; shift
+  "$@" ps -a -q $of 2>/dev/null || "$@" ps -q $of || exit 2
+}
+own() {
+  listed=$(every "$@") || exit 2
+  for id in $listed; do
+    label='{{index .Config.Labels "com.docker.compose.oneoff"}}'
+    case $($engine inspect -f "$label" "$id") in True) ;; *) echo "$id";; esac
+  done
+}
 is_podman() { $engine version 2>/dev/null | grep -qi podman; }
 state() {
   $engine inspect -f "{{if .State.Restarting}}dying{{else}}{{.State.Running}}{{end}} \
@@ -26,16 +38,16 @@ state() {
 """
 
 RUNNING = (
-    _IDS
-    + """all=$(ids "$@") || exit 2
+    LISTING
+    + """all=$(own "$@") || exit 2
 for id in $all; do case $(state "$id") in true*|dying*) exit 0;; esac; done
 exit 1
 """
 )
 
 STILL = (
-    _IDS
-    + """all=$(ids "$@") || exit 2
+    LISTING
+    + """all=$(every "$@") || exit 2
 for id in $all; do
   seen=$(state "$id") || exit 2
   case $seen in true*|dying*) exit 1;; "false "|"false no") ;; *) is_podman || exit 1;; esac
@@ -44,33 +56,43 @@ done
 )
 
 HOLD = (
-    _IDS
-    + """all=$(ids "$@") || exit 2
+    LISTING
+    + """all=$(every "$@") || exit 2
 if [ -z "$all" ]; then exit 0; fi
 $engine update --restart=no $all >/dev/null && exit 0
 is_podman && echo "podman cannot change restart policies; they stay as they are"
 """
 )
 
+# A service without any container is scaled to 0; where there is none at all, they were removed.
 UP = (
-    _IDS
-    + """pairs=$1; shift
+    LISTING
+    + """pairs=$1; some=$2; shift 2
 for pair in $pairs; do
   policy=${pair#*=}; name=${policy%%:*}
+  all=$(own "${pair%%=*}" "$@") || exit 2
+  some=$some$all
   if [ "$policy" = no ]; then continue; fi
-  all=$(ids "$@" ps -q "${pair%%=*}") || exit 2
   for id in $all; do
     case $(state "$id") in "true $name") ;; true*) is_podman || exit 1;; *) exit 1;; esac
   done
 done
+[ -n "$some" ]
+"""
+)
+
+MADE = (
+    LISTING
+    + """all=$(own "$@") || exit 2
+[ -n "$all" ]
 """
 )
 
 RELEASE = (
-    _IDS
+    LISTING
     + """pairs=$1; shift
 for pair in $pairs; do
-  all=$(ids "$@" ps -q "${pair%%=*}") || exit 2
+  all=$(own "${pair%%=*}" "$@") || exit 2
   if [ -z "$all" ]; then continue; fi
   $engine update "--restart=${pair#*=}" $all >/dev/null || is_podman || exit 1
 done
@@ -83,13 +105,30 @@ def policies(configuration: str, services: Sequence[str] = ()) -> Mapping[str, s
 
     `configuration` is what `docker compose config` prints.
     """
+    return {name: _policy(body) for name, body in _services(configuration, services).items()}
+
+
+def is_idle(configuration: str, services: Sequence[str] = ()) -> bool:
+    """Tell whether the compose file itself scales every service to 0: nothing of it shall run."""
+    found = _services(configuration, services)
+    return bool(found) and all(_is_scaled_to_nothing(body) for body in found.values())
+
+
+def _services(configuration: str, wanted: Sequence[str]) -> Mapping[str, object]:
     try:
         tree = YAML(typ="safe").load(configuration)
     except YAMLError as error:
         raise SettingsError("docker compose config printed no YAML", detail=str(error)) from error
     found = tree.get("services", {}) if isinstance(tree, dict) else {}
-    wanted = {name: body for name, body in found.items() if not services or name in services}
-    return {name: _policy(body) for name, body in wanted.items()}
+    return {name: body for name, body in found.items() if not wanted or name in wanted}
+
+
+def _is_scaled_to_nothing(body: object) -> bool:
+    """Ref.: Compose specification, scale and deploy.replicas"""
+    if not isinstance(body, dict):
+        return False
+    deploy = body.get("deploy")
+    return 0 in (body.get("scale"), deploy.get("replicas") if isinstance(deploy, dict) else None)
 
 
 def _policy(body: object) -> str:

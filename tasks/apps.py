@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from runbook import ensure
+from runbook import Need, ensure
 from runbook.apps import App
 from tasks._task import task
 
@@ -26,7 +26,24 @@ def stop(apps: Sequence[App], *, unless: Callable[[], bool]) -> None:
 def start(apps: Sequence[App]) -> None:
     """See that every application runs as it did, under its own restart policy."""
     for app in apps:
-        ensure(f"{app} runs", holds=app.is_up, by=app.starting, within=120)
+        started(app, within=120)
+
+
+def started(app: App, *, within: float) -> None:
+    """See that an application runs; a start makes no containers, and does not try to."""
+    needs = [has_containers(app)]
+    ensure(f"{app} runs", holds=app.is_up, needs=needs, by=app.starting, within=within)
+
+
+def has_containers(app: App) -> Need:
+    """Need that something is there to be started: `compose down` removes what it stops."""
+    return Need(
+        f"{app} has containers to start",
+        app.is_made,
+        seen=lambda: "none is there, not even a stopped one: they were removed, as by `down`",
+        hint=f"Make and start them on {app.host}: {app.managed_by.make()}. Then start the runbook "
+        "again. Where it is to stay away, take it out of the inventory first.",
+    )
 
 
 def _stands_still(app: App, unless: Callable[[], bool]) -> bool:

@@ -11,6 +11,7 @@ from runbook.errors import RunbookError, SettingsError
 from runbook.repoint.job import Repointing, read
 from runbook.repoint.target import Target
 from tasks._task import task
+from tasks.apps import has_containers
 
 _DEFAULT_PORT = 5432
 _STOP_SECONDS = 60
@@ -95,11 +96,14 @@ def _stopped(app: App, unless: Callable[[], bool]) -> None:
 
 def _recreated(app: App, target: Target) -> None:
     uses = f" and uses {target}" if app.database else ""
+    needs = [Need(f"the files of {app} name {target}", partial(_names, app, target))]
+    if not app.is_made_anew:
+        needs.append(has_containers(app))
     ensure(
         f"{app} runs{uses}",
         holds=partial(_runs_with, app, target),
         by=app.recreating,
-        needs=[Need(f"the files of {app} name {target}", partial(_names, app, target))],
+        needs=needs,
         within=_START_SECONDS,
     )
 

@@ -8,6 +8,7 @@ from runbook import Need, check, ensure, fact, note
 from runbook.apps import App
 from runbook.cluster import Cluster
 from runbook.traffic import Traffic, traffic
+from tasks import apps
 from tasks._task import task
 
 _HINT = "Mend it first, or start it by hand and see why it does not stay. Nothing was switched off."
@@ -35,7 +36,7 @@ def find(cluster: Cluster, app: str, to: str) -> Traffic:
 def start(found: Traffic) -> None:
     """See that every carrier runs, under its own restart policy."""
     for app in found.carriers:
-        ensure(f"{app} runs", holds=app.is_up, by=app.starting, within=30)
+        apps.started(app, within=30)
 
 
 @task("switch the others off")

@@ -6,17 +6,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from runbook.compose import LISTING
 from runbook.errors import CommandFailed
 from runbook.hosts import Command, Host
 
-# Arguments: the container client, then the command that lists the ids of a service.
-INSPECT = """engine=$1; shift
-ids=$("$@") || exit 2
-for id in $ids; do
+# Arguments: the container client, a service, then the compose program and its file.
+INSPECT = (
+    LISTING
+    + """all=$(own "$@") || exit 2
+for id in $all; do
   $engine inspect -f "{{if .State.Restarting}}false{{else}}{{.State.Running}}{{end}} \
 {{json .Config.Env}}" "$id" || exit 2
 done
 """
+)
 
 
 @dataclass(frozen=True)

@@ -156,8 +156,8 @@ def has_taken(app: DockerCompose, reading: Reading) -> bool:
 
 def _has_taken(app: DockerCompose, host: Host, value: Value) -> bool:
     service, once = value.variable.service, value.variable.once
-    ids = (*app.program, "-f", app.file, "ps", "-q", service)
-    argv = ("sh", "-c", INSPECT, "inspect", " ".join(app.engine), *ids)
+    words = (" ".join(app.engine), service, *app.program, "-f", app.file)
+    argv = ("sh", "-c", INSPECT, "inspect", *words)
     found = containers(host, _quick(app, argv))
     return (bool(found) or once) and all(
         (one.running or once) and one.has(value.variable.variable, value.traced.text)

@@ -1,0 +1,151 @@
+"""Applications under compose as the plugin speaks, and containers that are not there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from runbook import step
+from runbook.approval import Nobody
+from runbook.apps import App
+from runbook.drive import Driver, Order, Result
+from runbook.errors import CheckFailed
+from runbook.watch import LogWatcher
+from tasks import apps
+from tests.lab.application import IMAGE
+from tests.lab.machine import Machine, provision
+from tests.lab.machines import MachinesLab
+
+pytestmark = pytest.mark.lab
+
+FILE = "/opt/shop/docker-compose.yml"
+_INSTALL = """
+set -eu
+systemctl enable -q --now containerd.service docker.socket docker.service
+docker import -c 'ENV PATH=/bin' /opt/lab/app.tar "$1" >/dev/null
+mkdir -p /opt/shop
+"""
+_COMPOSE = f"""\
+version: "3.7"
+services:
+  web:
+    image: {IMAGE}
+    restart: always
+    init: true
+    command: [sleep, "100000"]
+  worker:
+    image: {IMAGE}
+    restart: unless-stopped
+    init: true
+    command: [sleep, "100000"]
+"""
+
+# The plugin's `ps` lists running containers only, and none of `run`, unless it is given -a.
+_PLUGIN = """#!/bin/bash
+for word; do
+  case $word in ps) asked=yes;; -a|--all) all=yes;; esac
+done
+if [ -z "$asked" ] || [ -n "$all" ]; then exec docker-compose "$@"; fi
+set -o pipefail
+docker-compose "$@" | while read -r id; do
+  label='{{index .Config.Labels "com.docker.compose.oneoff"}}'
+  docker inspect -f "{{.State.Running}} $label {{.Id}}" "$id"
+done | sed -n 's/^true False //p'
+"""
+
+
+@dataclass
+class Shop:
+    """The project on a machine, and runs that stop and start it."""
+
+    machine: Machine
+    directory: Path
+
+    @property
+    def app(self) -> App:
+        managed = {"kind": "docker-compose", "file": FILE, "program": ["compose-plugin"]}
+        host = {"name": self.machine.name, "way": self.machine.way()}
+        return App.model_validate({"name": "shop", "host": host, "managed_by": managed})
+
+    def run(self, *, start: bool) -> Result:
+        body = partial(_body, self.app, start=start)
+        driver = Driver(self.directory, Nobody(), LogWatcher())
+        return driver.run(Order("test", "", {}, body, tuple))
+
+    def compose(self, *words: str) -> None:
+        self.machine.run(["docker-compose", "-f", FILE, *words], timeout=120)
+
+    def seen(self) -> list[str]:
+        """Give of every container whether it runs, and its policy; one-offs too."""
+        ids = self.machine.run(["docker", "ps", "-a", "-q"]).stdout.split()
+        found = json.loads(self.machine.run(["docker", "inspect", *ids]).stdout)
+        return sorted(
+            f"{'runs' if one['State']['Running'] else 'stands'} "
+            f"{one['HostConfig']['RestartPolicy']['Name']}"
+            for one in found
+        )
+
+
+def _body(app: App, *, start: bool) -> None:
+    with step("1", "Applications"):
+        if start:
+            apps.start([app])
+        else:
+            apps.stop([app], unless=lambda: False)
+
+
+@pytest.fixture(scope="module")
+def machine(machines_lab: MachinesLab) -> Machine:
+    machine = machines_lab.machine("composeapp", engine=True)
+    provision(machine, _INSTALL, IMAGE)
+    machine.run(["tee", "/usr/local/bin/compose-plugin"], stdin=_PLUGIN)
+    machine.run(["chmod", "755", "/usr/local/bin/compose-plugin"])
+    return machine
+
+
+@pytest.fixture
+def shop(machine: Machine, tmp_path: Path) -> Iterator[Shop]:
+    shop = Shop(machine, tmp_path)
+    machine.run(["tee", FILE], stdin=_COMPOSE)
+    shop.compose("up", "-d", "-t", "1")
+    yield shop
+    shop.compose("down", "-t", "1", "--remove-orphans")
+
+
+RUNS = ["runs always", "runs unless-stopped"]
+
+
+def test_what_has_stopped_is_held_down_and_started_under_its_policies(shop: Shop) -> None:
+    shop.compose("run", "web", "true")  # leaves a one-off that has ended
+    shop.compose("kill", "worker")  # which a restart of the daemon would start
+    assert shop.run(start=False).changed == 2
+    assert shop.seen() == ["stands no"] * 3
+    assert shop.run(start=True).changed == 2
+    assert shop.seen() == [*RUNS, "stands no"]
+    assert shop.run(start=True).changed == 0
+
+
+def test_containers_that_were_removed_are_told_with_the_way_on(shop: Shop) -> None:
+    shop.compose("down", "-t", "1")
+    with pytest.raises(CheckFailed, match="containers to start") as refused:
+        shop.run(start=True)
+    lines = refused.value.hint.partition(": ")[2].partition(". Then")[0]
+    shop.machine.run(["sh", "-c", lines], timeout=120)
+    assert shop.run(start=True).changed == 0
+    assert shop.seen() == RUNS
+
+
+def test_a_service_without_containers_is_scaled_to_nothing(shop: Shop) -> None:
+    shop.compose("up", "-d", "-t", "1", "--scale", "worker=0")
+    shop.run(start=False)
+    assert shop.run(start=True).changed == 2
+    assert shop.seen() == RUNS[:1]
+    shop.compose("down", "-t", "1")
+    scaled = _COMPOSE.replace("    init: true\n", "    init: true\n    deploy: {replicas: 0}\n")
+    shop.machine.run(["tee", FILE], stdin=scaled)
+    assert shop.run(start=True).changed == 0
