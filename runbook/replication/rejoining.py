@@ -21,11 +21,13 @@ from runbook.tools import repmgr
 from runbook.watch import log
 
 # What pg_rewind takes away or overwrites: the WAL from the fork on, what tells the timelines, and
-# the node's own configuration. Arguments: data directory, where to, first segment, names.
+# the node's own configuration. What a run of before has kept is all of it only while no server has
+# run here since; else it stays, under another name. Arguments: data directory, where to, first
+# segment, names.
 _KEEP = """set -eu
 cd /
 live=$1 kept=$2 first=$3; shift 3
-if [ -d "$kept" ]; then exit 0; fi
+if cmp -s "$kept/pg_control" "$live/global/pg_control"; then exit 0; fi
 rm -rf -- "$kept.new"
 mkdir -m 700 "$kept.new" "$kept.new/pg_wal" "$kept.new/config"
 cp -p "$live/PG_VERSION" "$live/global/pg_control" "$kept.new/"
@@ -36,6 +38,7 @@ for name in "$@" conf.d postgresql.auto.conf postmaster.opts; do
   if [ -e "$live/$name" ]; then cp -pr -- "$live/$name" "$kept.new/config/"; fi
 done
 sync -f "$kept.new"
+if [ -d "$kept" ]; then mv -T "$kept" "$kept-before-$(date +%s)"; fi
 mv -T "$kept.new" "$kept"
 """
 

@@ -76,9 +76,10 @@ class Return:
         return not self.void and not self.clone.following.problem()
 
     def is_kept(self) -> bool:
-        """Tell whether what only the node holds is kept."""
+        """Tell whether what only the node holds is kept: no server has run there since."""
+        files = (f"{self.kept}/pg_control", f"{self.data.live}/global/pg_control")
         return self.is_prepared() or self.node.host.holds(
-            "test", "-d", self.kept, user=self.node.os_user
+            "cmp", "-s", *files, user=self.node.os_user
         )
 
 

@@ -231,6 +231,23 @@ def test_killed_again_and_again_it_finishes(healthy: Scene) -> None:
     assert rejoin(healthy).changed == 0
 
 
+def test_what_was_written_after_a_killed_rejoin_is_kept_as_well(healthy: Scene) -> None:
+    old = hand_over(healthy, alone=ALONE)
+    assert rejoin(healthy, at=Point("4")).ended == "killed"
+    assert [commits(old, there) for there in kept(old)] == [2]
+    old.start()
+    old.psql("CREATE TABLE later AS SELECT 1 AS x", database="shop")
+    done = rejoin(healthy, stop_writer=True)
+    assert done.completed, done.said
+    assert_back(healthy)
+    there, before = kept(old)
+    assert commits(old, there) == 3
+    assert before.name.startswith(f"{there.name}-before-")
+    stamp = before.name.split("diverged-")[1]
+    assert healthy.run("discard-aside", node="ja", stamp=stamp).completed
+    assert kept(old) == [there]
+
+
 def test_a_rewind_that_was_interrupted_is_no_data_directory_and_is_cloned(healthy: Scene) -> None:
     old = hand_over(healthy, alone=ALONE)
     own = own_line(old).read_text()
