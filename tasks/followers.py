@@ -73,10 +73,7 @@ def _able(job: Handover) -> tuple[Node, ...]:
     if not current().planning or job.promoted:
         begun = fork(job.new)
         return tuple(node for node in job.siblings if not _is_beyond(begun, node))
-    if job.mode == "planned" or job.still_sent:
-        return job.siblings
-    most = job.survey.state(job.new).reached
-    return tuple(node for node in job.siblings if job.survey.state(node).reached <= most)
+    return job.able
 
 
 def _is_beyond(begun: Fork, node: Node) -> bool:

@@ -14,7 +14,7 @@ from runbook.replication.handover import Handover, Mode
 from runbook.replication.loss import Loss
 from runbook.replication.newer import newer
 from runbook.replication.observing import observed
-from runbook.replication.readiness import Readiness, synchronous_shortfall
+from runbook.replication.readiness import Readiness, readiness, synchronous_shortfall
 from runbook.replication.survey import Survey, survey
 from runbook.replication.way_back import told_to, way_back
 from runbook.units import readable_bytes
@@ -192,6 +192,11 @@ def nobody_is_ahead(job: Handover, *, accept_behind: bool) -> None:
     """Compare the standbys once more in a failover: only now they receive nothing any more."""
     if job.mode == "failover" and job.still_sent and not job.promoted:
         furthest(job, lambda: survey(job.living), accept_behind=accept_behind)
+        _waits_for_nobody(
+            job,
+            lambda: readiness([job.new])[job.new.name].synchronous_standby_names,
+            lambda: job.not_beyond(survey(job.living)),
+        )
 
 
 def furthest(job: Handover, seen: Callable[[], Survey], *, accept_behind: bool) -> None:
@@ -225,16 +230,7 @@ def _settings_fit(job: Handover, said: Mapping[str, Readiness]) -> None:
         seen=lambda: f"recovery_min_apply_delay is {mine.apply_delay} ms",
         hint="Promote another one, or end the delay first and let it catch up.",
     )
-    names = [job.row(node).name for node in job.siblings if node.name in job.rows]
-    check(
-        f"commits on {new} would wait for nobody who is not there",
-        lambda: synchronous_shortfall(mine.synchronous_standby_names, names) == 0,
-        seen=lambda: (
-            f"synchronous_standby_names is {mine.synchronous_standby_names!r}, and only "
-            f"{', '.join(names) or 'nobody'} would follow"
-        ),
-        hint=f"On {new}: ALTER SYSTEM SET synchronous_standby_names = ''; then reload.",
-    )
+    _waits_for_nobody(job, lambda: mine.synchronous_standby_names, lambda: job.able)
     busy = [f"{name}: {ready.backups}" for name, ready in said.items() if ready.backups]
     check(
         "no base backup is running",
@@ -243,6 +239,23 @@ def _settings_fit(job: Handover, said: Mapping[str, Readiness]) -> None:
         hint="Wait for its end, or cancel it: a promotion or a stop would break it.",
     )
     _tell_archiving(job, said)
+
+
+def _waits_for_nobody(
+    job: Handover, setting: Callable[[], str], able: Callable[[], Sequence[Node]]
+) -> None:
+    def names() -> list[str]:
+        return [job.row(node).name for node in able() if node.name in job.rows]
+
+    check(
+        f"commits on {job.new} would wait for nobody who is not there",
+        lambda: synchronous_shortfall(setting(), names()) == 0,
+        seen=lambda: (
+            f"synchronous_standby_names is {setting()!r}, and only "
+            f"{', '.join(names()) or 'nobody'} would follow"
+        ),
+        hint=f"On {job.new}: ALTER SYSTEM SET synchronous_standby_names = ''; then reload.",
+    )
 
 
 def _tell_archiving(job: Handover, said: Mapping[str, Readiness]) -> None:

@@ -91,6 +91,18 @@ class Handover:
         out = {self.new.name, self.old.name if self.old else ""}
         return tuple(node for node in self.survey.standbys if node.name not in out)
 
+    def not_beyond(self, seen: Survey) -> tuple[Node, ...]:
+        """Give the other standbys that have not come further than the new primary."""
+        most = seen.state(self.new).reached
+        return tuple(node for node in self.siblings if seen.state(node).reached <= most)
+
+    @property
+    def able(self) -> tuple[Node, ...]:
+        """Give the other standbys that can follow, by what is known before the promotion."""
+        if self.mode == "planned" or self.still_sent:
+            return self.siblings
+        return self.not_beyond(self.survey)
+
     @property
     def still_sent(self) -> tuple[Node, ...]:
         """Give the standbys that receive WAL: their primary lives, whoever cannot log in to it."""

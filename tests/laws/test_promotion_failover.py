@@ -226,6 +226,25 @@ def test_a_candidate_behind_another_is_refused_unless_that_is_accepted(healthy: 
     assert "standby-rebuild" in insisted.said
 
 
+def test_commits_never_wait_for_a_standby_that_cannot_follow(healthy: Scene) -> None:
+    old, new, other = healthy.nodes
+    new.psql(f"ALTER SYSTEM SET synchronous_standby_names = '{other.name}'")
+    new.reload()
+    with split.cut_off(new):
+        old.psql("INSERT INTO counted_rows VALUES ('ahead', 1)", database="shop")
+        healthy.apps[0].stop()
+        trouble.kill(old)
+    refused = fail_over(healthy, accept_behind=True)
+    assert refused.ended == "CheckFailed", refused.said
+    assert "would wait for nobody" in refused.said
+    assert "only nobody would follow" in refused.said
+    new.psql("ALTER SYSTEM SET synchronous_standby_names = ''")
+    new.reload()
+    outcome = fail_over(healthy, accept_behind=True)
+    assert outcome.completed, outcome.said
+    assert_in_service(healthy, new)
+
+
 def test_an_old_primary_that_comes_back_before_the_promotion_ends_the_run(healthy: Scene) -> None:
     old = healthy.nodes[0]
     promotion_scene.kill(healthy)
