@@ -77,7 +77,7 @@ def can_be_cloned(job: Clone, *, made_ready: bool = False) -> None:
     """Insist that there is room, and that the primary can serve a clone."""
     _same_place(job)
     _tablespaces(job)
-    _own_configuration(job)
+    _own_configuration(job, made_ready=made_ready)
     clones.comes_up(job)
     if made_ready:
         return
@@ -148,15 +148,18 @@ def _tablespaces(job: Clone) -> None:
     )
 
 
-def _own_configuration(job: Clone) -> None:
+def _own_configuration(job: Clone, *, made_ready: bool) -> None:
     """See that the clone will not come up with the primary's port.
 
-    A server whose configuration lies outside of its data directory keeps it in any case.
+    A server whose configuration lies outside of its data directory keeps it in any case. Where its
+    data had to be removed, its own files are saved beside it; a clone that is made ready has them.
     """
     node, primary = job.node, job.primary
-    own = job.own_files or job.live
-    if node.host.holds("test", "-e", f"{own}/postgresql.conf", user=node.os_user):
+    files = [f"{own}/postgresql.conf" for own in (job.saved, job.own_files or job.live)]
+    if any(node.host.holds("test", "-e", file, user=node.os_user) for file in files):
         fact("configuration", f"{node}'s own files are kept: {', '.join(OWN_FILES)}, conf.d")
+        return
+    if made_ready:
         return
     row = primary.ask(_CONFIGURATION)[0]
     comes_along = str(row["file"]).startswith(f"{row['directory']}/")

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -216,6 +217,28 @@ def test_a_disk_that_fills_up_leaves_the_old_data_and_nothing_that_looks_whole(
         assert healthy.aside(lost) == []
         assert own_line_kept(lost.data_directory, own)
         assert_whole(healthy, "ra", "rb", "rc")
+
+
+def test_a_killed_removal_of_the_old_data_goes_on_on_another_port(healthy: Scene) -> None:
+    lost = healthy.node("rb")
+    lost.stop()
+    configured(lost, "port = 5433")
+    file = configuration(lost)
+    file.write_text(file.read_text().replace("port=5432", "port=5433"))
+    before, (first, _, other) = healthy.cluster, healthy.nodes
+    moved = "conninfo = replace(conninfo, 'port=5432', 'port=5433')"
+    first.psql(f"UPDATE repmgr.nodes SET {moved} WHERE node_name = 'rb'", database="repmgr")
+    healthy.cluster = replace(before, nodes=(first, replace(lost, port=5433), other))
+    try:
+        for point in (Point("4", 5), Point("4")):
+            killed = rebuild(healthy, remove_old=True, at=point)
+            assert killed.ended == "killed", f"{point}: {killed.said}"
+            assert not (lost.data_directory / "postgresql.conf").exists()
+        done = rebuild(healthy, remove_old=True)
+        assert done.completed, done.said
+        assert_whole(healthy, "ra", "rb", "rc")
+    finally:
+        healthy.cluster = before
 
 
 def test_what_cannot_be_rebuilt_is_refused_before_the_first_change(healthy: Scene) -> None:
