@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from runbook.actions import Action, Execute, Work
 from runbook.errors import RunbookError
 from runbook.hosts import Command
+from runbook.logical.recovery.mark import NAME as RECOVERED
 from runbook.replication.cloning import OWN_FILES, dropping, take_back
 from runbook.replication.configuration import copied
 from runbook.replication.connection import connection
@@ -16,9 +17,13 @@ from runbook.replication.members import repmgr_of, repmgr_program
 from runbook.replication.returning import Return, Way
 from runbook.restore.marks import RESTORED
 from runbook.run import current
+from runbook.standby.mark import COPIED
+from runbook.standby.setup import PASSFILE
 from runbook.stream.segments import segment_of
 from runbook.tools import repmgr
 from runbook.watch import log
+
+_THEIRS = (RESTORED, RECOVERED, COPIED, PASSFILE)
 
 # What pg_rewind takes away or overwrites: the WAL from the fork on, what tells the timelines, and
 # the node's own configuration. What a run of before has kept is all of it only while no server has
@@ -53,15 +58,15 @@ if [ -n "$config" ]; then set -- "$@" -c "config_file=$config"; fi
 "$@" template1 </dev/null >/dev/null
 """
 
-# Half a rewind is no data directory: the file tells it, if nobody comes to tell it. The mark that
-# pg_rewind has copied tells of the primary's data. Arguments: that file, the one for success, what
-# both say, data directory, its own configuration or nothing, the mark's name, repmgr.
+# Half a rewind is no data directory: the file tells it, if nobody comes to tell it. The files that
+# pg_rewind has copied tell of the primary alone. Arguments: that file, the one for success, what
+# both say, data directory, its own configuration or nothing, the names of those files, repmgr.
 _REJOIN = """set -eu
 cd /
-rejoining=$1 rejoined=$2 note=$3 live=$4 own=$5 mark=$6; shift 6
+rejoining=$1 rejoined=$2 note=$3 live=$4 own=$5 theirs=$6; shift 6
 if [ -n "$own" ]; then printf '%s\n' "$note" >"$rejoining"; sync "$rejoining"; fi
 "$@"
-if [ -n "$own" ]; then rm -f -- "$live/$mark"; fi
+if [ -n "$own" ]; then for name in $theirs; do rm -f -- "$live/$name"; done; fi
 if [ -d "$own/conf.d" ]; then rm -rf -- "$live/conf.d"; cp -pr -- "$own/conf.d" "$live/"; fi
 test -e "$live/standby.signal"
 printf '%s\n' "$note" >"$rejoined.new"
@@ -150,7 +155,7 @@ class Rejoining:
         job, command = self.job, self.command()
         own = f"{job.kept}/config" if job.way is Way.REWIND else ""
         note = job.half.note(own, job.primary)
-        state = (job.half.rejoining, job.half.rejoined, note, job.data.live, own, RESTORED)
+        state = (job.half.rejoining, job.half.rejoined, note, job.data.live, own, " ".join(_THEIRS))
         argv = ("sh", "-c", _REJOIN, "rejoin", *state, *command.argv)
         return Command(argv, user=command.user, env=command.env, leashed=True)
 

@@ -62,12 +62,20 @@ ALONE = ("CREATE TABLE only_here AS SELECT 1 AS x", "UPDATE customers SET name =
 MARK = "pgsql_tmp_restored.json"
 
 
+OF_THE_PRIMARY = (
+    *("pgsql_tmp_recovered.json", "pgsql_tmp_standby.json"),
+    "pgsql_tmp_replication.pass",
+)
+
+
 def marked(node: PostgresNode) -> None:
-    """Leave on a node what a clone of long ago has left in its data directory."""
+    """Leave on a node what a clone of long ago, and other runs, have left in its data directory."""
     about = {"backup": "clone of ja", "run_id": "0123", "stamp": "20200101000000"}
     moments = dict.fromkeys(("verified", "finished"), "2020-01-01T00:00:00Z")
-    (node.data_directory / MARK).write_text(json.dumps(about | moments))
-    shutil.chown(node.data_directory / MARK, "postgres", "postgres")
+    text = json.dumps({**about, **moments, "names": [], "kept": {}})
+    for name in (MARK, *OF_THE_PRIMARY):
+        (node.data_directory / name).write_text(text)
+        shutil.chown(node.data_directory / name, "postgres", "postgres")
 
 
 def kept(node: PostgresNode) -> list[Path]:
@@ -124,7 +132,8 @@ def test_one_that_went_on_alone_is_rewound_and_what_it_held_is_kept(
     assert (old.data_directory / "postgresql.conf").read_text() == own
     (there,) = kept(old)
     assert commits(old, there) == 2
-    assert not (old.data_directory / MARK).exists(), "it tells of the primary's data"
+    for name in (MARK, *OF_THE_PRIMARY):
+        assert not (old.data_directory / name).exists(), "it tells of the primary alone"
     assert rejoin(healthy).changed == 0
     discarded = healthy.run("discard-aside", node="ja", stamp=there.name.split("diverged-")[1])
     assert discarded.completed, discarded.said
