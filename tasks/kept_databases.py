@@ -10,7 +10,14 @@ from runbook.actions import Action
 from runbook.components.standing import aside_name as restored_aside
 from runbook.components.standing import standing
 from runbook.errors import SettingsError
-from runbook.logical.recovery.databases import Database, databases, droppings
+from runbook.logical.recovery.databases import (
+    Database,
+    databases,
+    droppings,
+    identifier,
+    subscriptions,
+    unsubscribing,
+)
 from runbook.logical.recovery.mark import aside_name as recovered_aside
 from runbook.logical.recovery.mark import read_mark
 from runbook.postgres import Node
@@ -62,6 +69,25 @@ class KeptDatabases:
                 needed[each.name] = "no database bears the name that it had"
         return needed
 
+    def subscribed(self) -> dict[str, tuple[str, ...]]:
+        """Name the subscriptions in them: whoever made one must know of its end."""
+        there = subscriptions(self.primary)
+        return {each.name: there[each.name] for each in self.found() if each.name in there}
+
+    def unsubscribing(self) -> str:
+        """Tell how they are dropped by hand, in databases that let nobody in."""
+        told = (
+            f"in postgres: ALTER DATABASE {identifier(name)} ALLOW_CONNECTIONS true; then in "
+            f"{name}: {unsubscribing(there)}."
+            for name, there in self.subscribed().items()
+        )
+        return (
+            "A database with a subscription cannot be dropped. If they may go, in psql on "
+            f"{self.primary}, without a pause (an enabled one goes on once it is let in): "
+            f"{' '.join(told)} Then start again. Their slots on the publisher stay: drop there "
+            "what no other database uses."
+        )
+
     def _asides_of(self, name: str) -> tuple[str, str]:
         return recovered_aside(name, self.moment), restored_aside(name, self.moment)
 
@@ -86,6 +112,12 @@ def find(primary: Node, moment: str) -> KeptDatabases:
     if not found:
         note(f"nothing that was set aside at {moment} is kept on {primary}")
     check(_SPARE, kept.is_spare, seen=kept.told, hint=_HINT)
+    check(
+        "no subscription is left in them",
+        lambda: not kept.subscribed(),
+        seen=lambda: "; ".join(f"{name}: {', '.join(s)}" for name, s in kept.subscribed().items()),
+        hint=kept.unsubscribing() if kept.subscribed() else "",
+    )
     return kept
 
 

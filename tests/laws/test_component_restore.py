@@ -140,12 +140,26 @@ def test_the_old_database_is_discarded_once_its_successor_is_in_service(there: R
     there.restored(database="all")
     assert discard(there, kept[0], dry_run=True).completed
     assert there.made() == kept
+    _is_not_discarded_with_a_subscription(there, kept[0])
     for name in kept:
         outcome = discard(there, name)
         assert outcome.completed, outcome.said
     assert there.made() == []
     assert {name: there.text(name) for name in DATABASES} == there.dumped
     assert discard(there, kept[0]).changed == 0
+
+
+def _is_not_discarded_with_a_subscription(there: Restores, name: str) -> None:
+    there.first.psql(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+    made = "CREATE SUBSCRIPTION theirs CONNECTION 'host=/nowhere' PUBLICATION p WITH ({})"
+    there.first.psql(made.format("connect = false"), database=name)
+    there.first.psql(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+    refused = discard(there, name)
+    assert refused.ended == "CheckFailed", refused.said
+    assert f"{name}: theirs" in refused.said
+    opening, _, rest = refused.said.partition("in postgres: ")[2].partition(f"; then in {name}: ")
+    there.first.psql(opening)
+    there.first.psql(rest.partition(". ")[0], database=name)
 
 
 def test_the_only_copy_of_a_database_is_not_discarded(there: Restores) -> None:

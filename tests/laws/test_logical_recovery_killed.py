@@ -14,9 +14,11 @@ from tests.laws.logical_recovery_scene import (
     Recoverable,
     assert_recovered,
     blocked,
+    forget,
     loads,
     recover,
     rules,
+    store,
     unblock,
 )
 from tests.laws.outcome import Point
@@ -68,6 +70,33 @@ def test_killed_at_any_moment_it_goes_on_and_loads_nothing_twice(damaged: Recove
     assert loads(runs) == 2
     clones = [line for run in runs for line in run.commands if " standby clone " in line]
     assert len(clones) == 1
+
+
+def test_subscriptions_of_what_is_half_loaded_keep_no_run_from_loading_it_anew(
+    damaged: Recoverable,
+) -> None:
+    """A database that has one cannot be dropped."""
+    first = damaged.nodes[0]
+    name = store(damaged, logical_recovery_scene.STAMP + 61, _subscribed(damaged.sql))
+    failed = recover(damaged, backup=name)
+    forget(damaged, name)
+    assert failed.ended == "LoadFailed", failed.said
+    assert "nothing_there" in failed.said
+    assert first.psql("SELECT count(*) FROM pg_subscription") == "2"
+    again = recover(damaged, at=Point("11"))
+    assert again.ended == "killed", again.said
+    assert first.psql("SELECT count(*) FROM pg_subscription") == "0"
+    assert loads([failed, again]) == 2
+
+
+def _subscribed(sql: bytes) -> bytes:
+    """Let two databases of a dump have subscriptions, as pg_dump writes them, and then an error."""
+    made = b"CREATE SUBSCRIPTION \"o'ur s\" CONNECTION 'host=/nowhere' PUBLICATION p WITH (%s);\n"
+    for name in (b"ledger", b"postgres"):
+        at = sql.index(b"SET row_security", sql.index(b"\n\\connect %s\n" % name))
+        sql = sql[:at] + made % b"connect = false, slot_name = 's'" + sql[at:]
+    end = sql.rindex(b"SET row_security")
+    return sql[:end] + b"ALTER TABLE public.nothing_there OWNER TO postgres;\n" + sql[end:]
 
 
 def test_a_port_that_a_killed_run_has_left_closed_is_opened_by_the_next_whatever_becomes_of_it(

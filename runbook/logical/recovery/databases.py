@@ -22,6 +22,11 @@ _END = (
     "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity "
     "WHERE datname IN ({names}) AND pid <> pg_catalog.pg_backend_pid()"
 )
+_SUBSCRIPTIONS = """
+SELECT s.subname AS name, d.datname AS database
+FROM pg_catalog.pg_subscription AS s JOIN pg_catalog.pg_database AS d ON d.oid = s.subdbid
+ORDER BY s.subname
+"""
 
 _PATIENCE_SECONDS = 600.0
 
@@ -101,6 +106,38 @@ def droppings(node: Node, database: Database) -> tuple[Action, ...]:
     plain = (statement(node, f"ALTER DATABASE {name} IS_TEMPLATE false"),)
     drop = statement(node, f"DROP DATABASE {name} WITH (FORCE)")
     return (*(plain if database.template else ()), drop)
+
+
+def subscriptions(node: Node) -> Mapping[str, tuple[str, ...]]:
+    """Name the subscriptions by their database: one that has any cannot be dropped."""
+    found: dict[str, tuple[str, ...]] = {}
+    for row in node.ask(_SUBSCRIPTIONS):
+        database = str(row["database"])
+        found[database] = (*found.get(database, ()), str(row["name"]))
+    return found
+
+
+def unsubscribing(names: Sequence[str]) -> str:
+    """Write what forgets subscriptions; their slots on the publisher are others' by now, or none.
+
+    Ref.: PostgreSQL documentation, DROP SUBSCRIPTION, Notes
+    """
+    return "; ".join(
+        f"ALTER SUBSCRIPTION {name} DISABLE; ALTER SUBSCRIPTION {name} SET (slot_name = NONE); "
+        f"DROP SUBSCRIPTION {name}"
+        for name in map(identifier, names)
+    )
+
+
+def forgettings(node: Node, found: Sequence[Database]) -> tuple[Action, ...]:
+    """Drop the subscriptions of databases that are to be dropped."""
+    there, actions = subscriptions(node), []
+    for name in (each.name for each in found if each.name in there):
+        if name != ALWAYS:
+            opened = f"ALTER DATABASE {identifier(name)} ALLOW_CONNECTIONS true"
+            actions.append(statement(node, opened))
+        actions.append(statement(node, unsubscribing(there[name]), database=name))
+    return tuple(actions)
 
 
 def identifier(name: str) -> str:

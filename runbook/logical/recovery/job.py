@@ -135,7 +135,8 @@ class Recovery:
             if each.name != ALWAYS
             for action in place.droppings(self.primary, each)
         )
-        return dropped + (self._renewed() if ALWAYS in {each.name for each in half} else ())
+        renewed = self._renewed() if ALWAYS in {each.name for each in half} else ()
+        return (*place.forgettings(self.primary, half), *dropped, *renewed)
 
     def half_loaded(self) -> tuple[Database, ...]:
         """Give the databases that an unfinished load has left: of this backup, or of another."""
