@@ -20,6 +20,7 @@ from runbook.replication.way_back import told_to, way_back
 from runbook.units import readable_bytes
 from tasks import metadata
 from tasks._task import task
+from tasks.read_only import way_to_writes
 
 _LAG_BYTES = 16 << 20
 
@@ -222,7 +223,7 @@ def _settings_fit(job: Handover, said: Mapping[str, Readiness]) -> None:
         f"{new} would accept writes as a primary",
         lambda: not mine.read_only,
         seen=lambda: "default_transaction_read_only is on there",
-        hint=f"On {new}: ALTER SYSTEM RESET default_transaction_read_only; then reload.",
+        hint=way_to_writes(new),
     )
     check(
         f"{new} replays at once",

@@ -10,6 +10,7 @@ from runbook.apps import App
 from runbook.cluster import Cluster
 from runbook.errors import RunbookError
 from runbook.logical.recovery.comparison import own_objects, unexpected
+from runbook.logical.recovery.databases import ALWAYS
 from runbook.logical.recovery.firewall import PortBlock
 from runbook.logical.recovery.job import Recovery
 from runbook.logical.recovery.lacking import lacking
@@ -24,9 +25,14 @@ from tasks import lineup
 from tasks._task import task
 from tasks.logical_outage import foreign_slots
 from tasks.logical_recovery import known_members
+from tasks.read_only import way_to_writes
 
 _LOOKUP = 'getent ahosts "$1" || true'
 _PREPARED = "SELECT count(*) AS count FROM pg_catalog.pg_prepared_xacts"
+_READ_ONLY = """
+SELECT source FROM pg_catalog.pg_settings
+WHERE name = 'default_transaction_read_only' AND setting = 'on'
+"""
 _TEMPLATE = "template1"
 _LONGEST_STAMP = "00000000000000"
 
@@ -94,6 +100,7 @@ def fits(
     _versions(job)
     _databases(job)
     _needs(job, wanted)
+    _writes(job)
     _primary(job, wanted, scenario)
     _members(job)
     works = [partial(_room, job, wanted)]
@@ -182,6 +189,24 @@ def _primary(job: Recovery, wanted: RecoverySettings, scenario: str) -> None:
             lambda: node.console.holds("test", "-r", wanted.role_script, user=node.server_user),
             hint="Correct logical.recovery.role_script in the settings.",
         )
+
+
+def _writes(job: Recovery) -> None:
+    node = job.primary
+    read_only = _read_only(node)
+    check(
+        f"sessions on {node} may write",
+        lambda: not read_only,
+        unless=job.is_finished,
+        seen=lambda: f"default_transaction_read_only is on, set by: {read_only}",
+        hint=f"{way_to_writes(node)} The run itself keeps clients out from its step 4 on.",
+    )
+
+
+def _read_only(node: Node) -> str:
+    """Tell what sets default_transaction_read_only for our own sessions; empty: it is off."""
+    rows = [row for name in (ALWAYS, _TEMPLATE) for row in node.ask(_READ_ONLY, database=name)]
+    return ", ".join(dict.fromkeys(str(row["source"]) for row in rows))
 
 
 def _members(job: Recovery) -> None:

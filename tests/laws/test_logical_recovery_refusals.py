@@ -174,6 +174,24 @@ def test_an_alias_that_leads_elsewhere_is_refused(pair: Recoverable) -> None:
     assert f"{primary.host.address} leads to {primary.name}" in planned(pair)
 
 
+def test_a_server_that_only_reads_by_default_is_refused(pair: Recoverable) -> None:
+    """The databases could not be set aside, in the outage."""
+    primary = pair.nodes[0]
+    off = "SET default_transaction_read_only = off; "
+    for setting, source, reset in (
+        ("SYSTEM SET", "configuration file", "ALTER SYSTEM RESET default_transaction_read_only"),
+        ("DATABASE template1 SET", "database", f"{off}ALTER DATABASE template1 RESET ALL"),
+    ):
+        primary.psql(f"ALTER {setting} default_transaction_read_only = on")
+        primary.reload()
+        try:
+            refused(pair, f"default_transaction_read_only is on, set by: {source}", "ALTER SYSTEM")
+        finally:
+            primary.psql(reset)
+            primary.reload()
+    planned(pair)
+
+
 def test_no_room_for_the_backup_is_refused(pair: Recoverable) -> None:
     pair.recovery["space_factor"] = 1e9
     refused(pair, "has room for the backup beside the databases of before", "space_factor")
