@@ -28,6 +28,9 @@ class Child:
     environment: Mapping[str, str]
     folder: Path
     process: subprocess.Popen[bytes] = field(init=False)
+    starts: int = field(default=0, init=False)
+    began: float = field(default=0.0, init=False)
+    rests_until: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -48,8 +51,13 @@ class Child:
         """Tell whether it has not ended."""
         return self.process.poll() is None
 
+    def ends_at_once(self, seconds: float) -> bool:
+        """Tell whether it was started again less than these seconds ago."""
+        return self.starts > 1 and time.monotonic() - self.began < seconds
+
     def start(self) -> None:
         """Start it, or start it again when it has ended."""
+        self.starts, self.began = self.starts + 1, time.monotonic()
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 (sys.executable, "-m", *self.argv),

@@ -37,6 +37,7 @@ from runbook.errors import RunbookError, Unreachable
 from runbook.marks import living
 
 _REAP_EVERY_SECONDS = 60.0
+_REST_SECONDS = 60.0
 _LOOK_SECONDS = 0.2
 _STOP_SECONDS = 20.0
 
@@ -96,29 +97,40 @@ class Launcher:
             yield
 
     def watch(self) -> None:
-        """Reap every minute, until stopped or until the worker ends by itself.
+        """Reap every minute, until stopped or until a child cannot be started again.
 
-        A server that has ended is started again. The runs under way need neither of them.
+        A server or worker that has ended is started again; the runs under way need neither of them.
         """
         due = time.monotonic() + _REAP_EVERY_SECONDS
         while not self.stopping.wait(_LOOK_SECONDS):
-            try:
-                self._keep_up()
-            except RunbookError as error:
-                self.tell(f"{error.message}; runs come to their end first")
-                self._await_ends()
-                raise
+            for one in self._children:
+                if not one.is_running and time.monotonic() >= one.rests_until:
+                    self._start_again(one)
             if time.monotonic() >= due:
                 told(lambda: self._say_reaped(reap(self.room.state)))
                 due = time.monotonic() + _REAP_EVERY_SECONDS
 
-    def _keep_up(self) -> None:
-        for started in self._children:
-            if started.name == "server" and not started.is_running:
-                self.tell(f"the server has ended by itself and is started again: {started.log}")
-                started.start()
-                self._await_server(started)
-            _insist_on(started)
+    def _start_again(self, ended: Child) -> None:
+        """Start what has ended; where that is in vain it rests, or is given up when nothing runs.
+
+        To give up would end the worker, and with it the runs that it carries.
+        """
+        try:
+            if ended.ends_at_once(_REST_SECONDS):
+                _insist_on(ended)
+            self.tell(f"the {ended.name} has ended by itself and is started again: {ended.log}")
+            ended.start()
+            if ended.name == "server":
+                self._await_server(ended)
+        except RunbookError as error:
+            if self.stopping.is_set() or not self._running_here():
+                raise
+            ended.stop(_STOP_SECONDS)
+            ended.rests_until = time.monotonic() + _REST_SECONDS
+            self.tell(
+                f"WARNING: {error.message}. Runs go on meanwhile, and it is started again in "
+                f"{_REST_SECONDS:.0f} s. Its log: {ended.log}"
+            )
 
     def __post_init__(self) -> None:
         self._children: list[Child] = []
@@ -144,7 +156,7 @@ class Launcher:
         self.tell(f"server: {self.room.ui} after {time.monotonic() - began:.1f} s")
 
     def _start_worker(self, stack: ExitStack) -> None:
-        argv = ("prefect", "worker", "start", "--pool", POOL, "--type", "process")
+        argv = ("deployments.worker", "worker", "start", "--pool", POOL, "--type", "process")
         more = ("--limit", str(self.limit), "--install-policy", "never", "--name", _worker_name())
         self._start(stack, "worker", (*argv, *more))
         stack.callback(self._drain)
@@ -253,7 +265,8 @@ def _insist_on(started: Child) -> None:
         raise RunbookError(
             f"the {started.name} has ended with exit code {started.process.returncode}",
             detail=last_lines(started.log),
-            hint=f"Its log: {started.log}. Is another program listening on that port?",
+            hint=f"Its log: {started.log}"
+            + (". Is another program listening on that port?" if started.name == "server" else ""),
         )
 
 

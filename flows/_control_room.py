@@ -13,6 +13,7 @@ from blocks.load import load_cluster
 from flows._codes import forgotten_at_the_end
 from flows._form import SuspendingGate
 from flows._missed_nights import PLANNED, SKIPPED, at_work_for, made_up_for
+from flows._output import outlive_the_reader
 from flows._own_database import refuse_ours
 from flows._platform_nights import done_in_platform
 from flows._watch import PrefectWatcher
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 def conduct_in_prefect(procedure: Procedure, parameters: Mapping[str, Parameter]) -> State[None]:
     """Plan, ask and act as the flow run that this is called in, and give the state it ends in."""
+    outlive_the_reader()
     context = FlowRunContext.get()
     assert context is not None
     assert context.flow_run is not None

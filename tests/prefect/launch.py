@@ -11,12 +11,13 @@ from deployments.up import Launcher
 
 
 def main() -> None:
-    """Run until told to stop: state directory, port, seconds for draining."""
+    """Run until told to stop: state directory, port, seconds for draining, --no-server."""
     began = time.monotonic()
     room = ControlRoom(port=int(sys.argv[2]), state=Path(sys.argv[1]))
     Launcher(
         room,
         lambda text: print(f"{time.monotonic() - began:.1f} {text}", flush=True),
+        server="--no-server" not in sys.argv,
         drain=float(sys.argv[3]),
         timezone="Europe/Berlin",
         packages=("tests.prefect.procedures",),

@@ -18,10 +18,18 @@ ROOT = Path(__file__).parents[2]
 
 
 class Room:
-    """A control room with its own state directory and port."""
+    """A control room with its own state directory and port; `joins` when the server is there."""
 
-    def __init__(self, state: Path, port: int, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        state: Path,
+        port: int,
+        settings: Mapping[str, str] | None = None,
+        *,
+        joins: bool = False,
+    ) -> None:
         self.state, self.settings = state, dict(settings or {})
+        self.more = ("--no-server",) if joins else ()
         self.where = ControlRoom(port=port, state=state)
         self.log = state / "launcher.log"
         self.launcher: subprocess.Popen[bytes] | None = None
@@ -33,7 +41,7 @@ class Room:
         argv = [sys.executable, "-m", "tests.prefect.launch", str(self.state)]
         with self.log.open("wb") as output:
             self.launcher = subprocess.Popen(
-                [*argv, str(self.where.port), str(drain)],
+                [*argv, str(self.where.port), str(drain), *self.more],
                 env={
                     **os.environ,
                     "PYTHONPATH": str(ROOT),
