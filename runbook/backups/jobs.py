@@ -15,7 +15,7 @@ from runbook.backups.catalogue import Catalogue
 from runbook.backups.foreign import described, read_foreign
 from runbook.backups.taking import record_of, take_into
 from runbook.cluster import Cluster
-from runbook.errors import CommandFailed, RunbookError
+from runbook.errors import CommandFailed, RunbookError, Unreachable
 from runbook.hosts import Command
 from runbook.postgres import Node
 from runbook.postgres.passfile import passfile_line
@@ -117,6 +117,7 @@ class PageBackup:
     reserve: Reserve
     made: str = field(default="", init=False)
     _began: datetime | None = field(default=None, init=False)
+    _untold: bool = field(default=False, init=False)
 
     def actions(self) -> tuple[Action, ...]:
         """Give what a plan shows and a run does."""
@@ -162,11 +163,20 @@ class PageBackup:
             try:
                 return wait(1.0)
             except TimeoutError:
-                rows = self.node.ask(PROGRESS.format(name=self.made))
-            if rows:
-                done, total = int(str(rows[0]["done"])), int(str(rows[0]["total"]))
-                run.progress(f"base backup {self.made}", done, total)
+                for done, total in self._progress():
+                    run.progress(f"base backup {self.made}", done, total)
             self.reserve.watch()
+
+    def _progress(self) -> list[tuple[int, int]]:
+        """Ask how far it is; nothing where no connection is free: the backup goes on without."""
+        try:
+            rows = self.node.ask(PROGRESS.format(name=self.made))
+        except (Unreachable, CommandFailed) as error:
+            if not self._untold:
+                log.warning("how far %s is cannot be asked: %s", self.made, error.message)
+            self._untold = True
+            return []
+        return [(int(str(row["done"])), int(str(row["total"]))) for row in rows]
 
     def _verify_and_enter(self) -> str:
         assert self._began is not None

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -97,6 +98,26 @@ def test_progress_is_told_while_pg_basebackup_runs(scene: Scene) -> None:
     scene.on_node, scene.backups = True, {"format": "page", "max_rate": "8M"}
     killed = scene.run(at=Point("5", transfer=True))
     assert killed.ended == "killed"
+
+
+def test_a_server_that_does_not_tell_the_progress_ends_no_backup(scene: Scene) -> None:
+    scene.on_node, scene.backups = True, {"format": "page", "max_rate": "4M"}
+    rules = scene.first.data_directory / "pg_hba.conf"
+    usual = rules.read_text()
+    processes.until(lambda: not scene.traces(), "nobody else is served", within=60)
+    running = scene.runner.start("base-backup", cluster="shop")
+    backup_scene.until_served(scene.first)
+    try:
+        rules.write_text(usual.replace("local all all peer", "local all all reject"))
+        os.kill(scene.first.pid, signal.SIGHUP)
+        time.sleep(4)
+        assert not scene.ids, "it is still under way"
+    finally:
+        rules.write_text(usual)
+        os.kill(scene.first.pid, signal.SIGHUP)
+    outcome = running.outcome()
+    assert outcome.completed, outcome.said
+    assert len(scene.ids) == 1
 
 
 @pytest.mark.parametrize("method", ["fetch", "stream"])
