@@ -70,17 +70,17 @@ def remove(catalogue: Catalogue, backup: Backup) -> None:
 @task("check that the newest backups remain")
 def remain(catalogue: Catalogue, cluster: Cluster, keep: int) -> None:
     """Insist that the sound backups that the rule promises are still there."""
-    there = list(catalogue.records())
-    found = [
-        item.id
-        for item, record in there
-        if isinstance(record, Backup) and not item.damaged and not item.lacks(record)
+    own = [
+        (item, record)
+        for item, record in catalogue.records()
+        if isinstance(record, Backup) and record.cluster == cluster.name
     ]
+    found = [item.id for item, record in own if not item.damaged and not item.lacks(record)]
     note(f"{len(found)} sound backups remain: {', '.join(found[-3:])}")
     asked = keep or cluster.backups.keep
     check(
         "at least one sound backup remains wherever there was one",
-        lambda: bool(found) or not there,
+        lambda: bool(found) or not own,
         hint=f"The rule was to keep {asked}. Take a backup now.",
     )
 

@@ -303,6 +303,10 @@ def test_prune_leaves_another_cluster_s_backups_alone(scene: Scene) -> None:
     record.write_text(record.read_text().replace('"cluster": "shop"', '"cluster": "other"'))
     assert scene.run("prune", keep=1).completed
     assert scene.ids == made
+    (scene.store / made[1] / "damaged.json").write_text("{}")
+    left = scene.run("prune", keep=1)
+    assert left.ended == "CheckFailed", "no sound one of its own is left"
+    assert "Take a backup now" in left.said
 
 
 def test_latest_is_the_cluster_s_own_and_another_s_is_restored_only_if_said(scene: Scene) -> None:
