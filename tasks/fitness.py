@@ -51,7 +51,7 @@ def server(node: Node, seen: Survey, *, standby: bool = False) -> None:
     """
     running = seen.running
     if running is None:
-        fact(f"server on {node}", "does not answer; the control file is asked instead")
+        fact(f"server on {node}", "does not say which it is; the control file is asked instead")
         return
     check(
         f"the server that answers on port {node.port} is the one of the data directory",

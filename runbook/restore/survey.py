@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from runbook.backups.backup import Backup
 from runbook.backups.catalogue import Catalogue
 from runbook.backups.reading import stored_backup
-from runbook.errors import SettingsError, Unreachable
+from runbook.errors import CommandFailed, SettingsError, Unreachable
 from runbook.hosts import Command
 from runbook.postgres import Node
 from runbook.postgres.state import Identity
@@ -194,10 +194,16 @@ def _program_major(node: Node) -> str:
 
 
 def _running(node: Node) -> Identity | None:
+    """Ask the server who it is; None where none answers, or it is too damaged to say it."""
     try:
         return node.identity()
     except Unreachable:
         return None
+    except CommandFailed as error:
+        if node.attempt_sql("SHOW is_superuser", timeout=10).stdout.strip() == "on":
+            return None
+        hint = "Where it is damaged: stop it by hand and start again; the control file is asked."
+        raise CommandFailed(error.message, detail=error.detail, hint=error.hint or hint) from error
 
 
 def _archiving_off(node: Node, data: Look) -> bool:

@@ -331,6 +331,18 @@ def test_what_a_killed_swap_needs_is_not_discarded(damaged: Scene, way: str) -> 
         assert shop.fingerprint(damaged.node) == before
 
 
+def test_a_server_that_answers_and_is_too_damaged_to_say_who_it_is_is_restored(
+    damaged: Scene,
+) -> None:
+    lost = damaged.live / "global/pg_control"
+    lost.rename(lost.with_name("lost"))
+    outcome = damaged.restore()
+    assert outcome.completed, outcome.said
+    (aside,) = damaged.aside()
+    (aside / "global/lost").rename(aside / "global/pg_control")
+    assert_restored(damaged)
+
+
 def test_a_worker_on_the_node_itself_restores_without_ssh(damaged: Scene) -> None:
     damaged.local = True
     try:
