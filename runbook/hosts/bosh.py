@@ -62,7 +62,7 @@ class Bosh(BaseModel):
 
     def start(self, argv: tuple[str, ...]) -> Process:
         """Start a command; the connection is shared and kept."""
-        return bosh_session.of(self).start(shlex.join(argv))
+        return bosh_session.start(self, shlex.join(argv))
 
     @contextmanager
     def forwarded(self, address: str, port: int, socket: str) -> Iterator[None]:

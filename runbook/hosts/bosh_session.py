@@ -1,4 +1,4 @@
-"""The one connection into a BOSH machine: made by `bosh ssh`, used by OpenSSH's own sharing."""
+"""Connections into a BOSH machine: made by `bosh ssh`, used by OpenSSH's own sharing."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 120.0
 _LOST = 255
+_AT_ONCE = 8
+"""Commands in a connection: sshd takes ten (MaxSessions), and bosh's own is one of them."""
 
 # bosh ends with the worker, which holds the other end of stdin; and in its own time, because it
 # still has to take its user from the machine. Arguments: environment file or empty, and bosh's own.
@@ -32,37 +34,47 @@ kill -s TERM "$leash" 2>/dev/null
 exit "$code"
 """
 
-_sessions: dict[Bosh, Session] = {}
-_locks: dict[Bosh, threading.Lock] = {}
+_sessions: dict[Bosh, list[Session]] = {}
+_locks: dict[Bosh, threading.RLock] = {}
 _lock = threading.Lock()
 
 
+def start(way: Bosh, line: str) -> LocalProcess:
+    """Start a command line in a session that has room for it."""
+    with _lock_of(way):
+        return of(way).start(line)
+
+
 def of(way: Bosh) -> Session:
-    """Give the session that all share, made anew when it has died; HostUnreachable without one."""
-    with _lock:
-        mine = _locks.setdefault(way, threading.Lock())
-    with mine:
-        known = _sessions.get(way)
-        if known is not None and known.is_alive():
-            return known
-        if known is not None:
+    """Give a session that all share, or a further one when it is full; HostUnreachable without."""
+    with _lock_of(way):
+        sessions = _sessions.setdefault(way, [])
+        for known in [each for each in sessions if not each.is_full()]:
+            if known.is_alive():
+                return known
+            sessions.remove(known)
             known.end()
-        _sessions[way] = session = Session(way)
+        session = Session(way)
         try:
             session.open()
         except BaseException:
-            del _sessions[way]
             session.end()
             raise
+        sessions.append(session)
         return session
 
 
 def close(way: Bosh) -> None:
-    """End the kept session."""
+    """End the kept sessions."""
     with _lock:
-        session = _sessions.pop(way, None)
-    if session is not None:
+        sessions = _sessions.pop(way, [])
+    for session in sessions:
         session.end()
+
+
+def _lock_of(way: Bosh) -> threading.RLock:
+    with _lock:
+        return _locks.setdefault(way, threading.RLock())
 
 
 class Session:
@@ -77,6 +89,7 @@ class Session:
         argv = (*way.command(), "-n", *options, "-c", "sleep infinity")
         script = ("sh", "-c", _MASTER, "bosh", way.environment_file)
         self._master = LocalProcess((*script, *argv))
+        self._commands: list[LocalProcess] = []
 
     def open(self) -> None:
         """Wait until the connection is there."""
@@ -92,9 +105,16 @@ class Session:
         """Tell whether the connection is there."""
         return Path(self._socket).exists() and self._control("-O", "check") == 0
 
+    def is_full(self) -> bool:
+        """Tell whether as many commands run in it as it takes."""
+        self._commands = [each for each in self._commands if each.is_running()]
+        return len(self._commands) >= _AT_ONCE
+
     def start(self, line: str) -> LocalProcess:
         """Start a command line on the machine."""
-        return _SessionProcess(self, (*self._ssh("-T"), "--", line))
+        process = _SessionProcess(self, (*self._ssh("-T"), "--", line))
+        self._commands.append(process)
+        return process
 
     @contextmanager
     def forwarded(self, forward: str) -> Iterator[None]:
@@ -119,8 +139,8 @@ class Session:
         return ConnectionLost(
             f"the connection through bosh to {self._way.instance} was lost",
             detail=f"{self._way}: {why}",
-            hint="Check the machine with `bosh instances`, then start the runbook again. ssh opens "
-            "ten sessions at a time (MaxSessions).",
+            hint="Check the machine with `bosh instances`, then start the runbook again. sshd must "
+            f"take {_AT_ONCE + 2} sessions in a connection (MaxSessions, 10 by default).",
         )
 
     def _ssh(self, *options: str) -> tuple[str, ...]:

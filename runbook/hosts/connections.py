@@ -1,4 +1,7 @@
-"""SSH connections: one for each way in, host keys insisted on, kept and shared."""
+"""SSH connections: one for each way in, host keys insisted on, kept and shared.
+
+And spare ones: sshd takes only so many commands at a time in each (MaxSessions, 10 by default).
+"""
 
 from __future__ import annotations
 
@@ -36,6 +39,7 @@ _REKEY_BYTES = 1 << 60
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 _connections: dict[Ssh, fabric.Connection] = {}
+_spares: dict[Ssh, list[fabric.Connection]] = {}
 _locks: dict[Ssh, threading.RLock] = {}
 _failures: dict[Ssh, tuple[float, HostUnreachable]] = {}
 _lock = threading.Lock()
@@ -52,11 +56,12 @@ def forward(way: Ssh, address: str, port: int) -> paramiko.Channel:
 
 
 def close(way: Ssh) -> None:
-    """Close the kept connection."""
+    """Close the kept connection, and the spare ones."""
     with _lock:
         connection = _connections.pop(way, None)
-    if connection is not None:
-        connection.close()
+        spares = _spares.pop(way, [])
+    for each in filter(None, (connection, *spares)):
+        each.close()
 
 
 def discard(way: Ssh, connection: fabric.Connection) -> None:
@@ -76,14 +81,10 @@ def _open(way: Ssh, kind: str, target: tuple[str, int] | None) -> paramiko.Chann
     for attempt in (1, 2):
         connection = kept(way)
         try:
-            return connection.transport.open_channel(
-                kind,
-                dest_addr=target,
-                src_addr=("127.0.0.1", 0) if target else None,
-                window_size=_WINDOW_BYTES,
-                timeout=_CONNECT_SECONDS,
-            )
+            return _channel(connection, kind, target)
         except paramiko.ChannelException as error:
+            if target is None:
+                return _session_on_a_spare(way)
             raise _refused(way, target, error) from error
         except (paramiko.SSHException, OSError, EOFError) as error:
             discard(way, connection)
@@ -92,28 +93,73 @@ def _open(way: Ssh, kind: str, target: tuple[str, int] | None) -> paramiko.Chann
     raise AssertionError
 
 
+def _session_on_a_spare(way: Ssh) -> paramiko.Channel:
+    """Open a session on another connection; refused only where a fresh one refuses, too.
+
+    One after the other: sshd drops some of many who knock at once (MaxStartups).
+    """
+    with _lock_of(way):
+        spares = _spares.setdefault(way, [])
+        for spare in tuple(spares):
+            try:
+                return _channel(spare, "session", None)
+            except paramiko.ChannelException:
+                continue
+            except (paramiko.SSHException, OSError, EOFError):
+                spares.remove(spare)
+        fresh = _connected(way)
+        try:
+            channel = _channel(fresh, "session", None)
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            fresh.close()
+            refused = isinstance(error, paramiko.ChannelException)
+            raise (_refused(way, None, error) if refused else _unreachable(way, error)) from error
+        spares.append(fresh)
+        return channel
+
+
+def _channel(
+    connection: fabric.Connection, kind: str, target: tuple[str, int] | None
+) -> paramiko.Channel:
+    return connection.transport.open_channel(
+        kind,
+        dest_addr=target,
+        src_addr=("127.0.0.1", 0) if target else None,
+        window_size=_WINDOW_BYTES,
+        timeout=_CONNECT_SECONDS,
+    )
+
+
 def kept(way: Ssh) -> fabric.Connection:
     """Give the connection that all share, made anew when it has died."""
-    with _lock:
-        mine = _locks.setdefault(way, threading.RLock())
-    with mine:
+    with _lock_of(way):
         known = _connections.get(way)
         if known is not None and known.is_connected:
             return known
         _insist_on_hope(way)
-        connection, began = _new(way), time.monotonic()
-        try:
-            connection.open()
-            _configure(connection.transport)
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            connection.close()
-            failure = _unreachable(way, error)
-            if time.monotonic() - began > _SLOW_SECONDS:
-                _failures[way] = (time.monotonic(), failure)
-            raise failure from error
+        connection = _connected(way)
         with _lock:
             _connections[way] = connection
         return connection
+
+
+def _connected(way: Ssh) -> fabric.Connection:
+    connection, began = _new(way), time.monotonic()
+    try:
+        connection.open()
+        _configure(connection.transport)
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        connection.close()
+        failure = _unreachable(way, error)
+        if time.monotonic() - began > _SLOW_SECONDS:
+            _failures[way] = (time.monotonic(), failure)
+        raise failure from error
+    return connection
+
+
+def _lock_of(way: Ssh) -> threading.RLock:
+    with _lock:
+        return _locks.setdefault(way, threading.RLock())
 
 
 def _insist_on_hope(way: Ssh) -> None:

@@ -29,7 +29,7 @@ UseDNS no
 PrintMotd no
 PrintLastLog no
 MaxStartups 100
-MaxSessions 100
+MaxSessions 10
 LogLevel VERBOSE
 # At this level bash leaves out ~/.bashrc: what a login does on this machine is no part of the lab.
 SetEnv {mark}={host.lab} SHLVL=2

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,17 @@ def test_all_commands_share_one_session_which_takes_its_user_away(
     way.close()
     assert bosh.users(vm) == []
     assert host.read("echo", "again") == "again\n"
+
+
+def test_more_commands_run_at_once_than_sshd_takes_in_one_session(host: Host, vm: Machine) -> None:
+    with ExitStack() as stack:
+        cats = [stack.enter_context(host.running(Command(("cat",)))) for _ in range(12)]
+        for number, process in enumerate(cats):
+            process.write(f"{number}".encode())
+            process.close_stdin()
+        assert [process.read() for process in cats] == [f"{n}".encode() for n in range(12)]
+    host.way.close()
+    assert bosh.users(vm) == []
 
 
 def test_a_leashed_command_ends_with_its_block(host: Host, vm: Machine) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import signal
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -124,16 +127,24 @@ def test_short_commands_side_by_side_do_not_cut_the_connection(remote: Host, sai
     assert connections.kept(remote.way) is connection
 
 
-def test_too_many_sessions_are_told_and_the_others_live(
+def test_more_commands_run_at_once_than_sshd_takes_in_one_connection(remote: Host) -> None:
+    """Ten sessions are what sshd takes by default (MaxSessions)."""
+    with ExitStack() as stack:
+        cats = [stack.enter_context(remote.running(Command(("cat",)))) for _ in range(25)]
+        for number, process in enumerate(cats):
+            process.write(f"{number}".encode())
+            process.close_stdin()
+        assert [process.read() for process in cats] == [f"{n}".encode() for n in range(25)]
+
+
+def test_a_machine_that_opens_no_session_is_told_and_the_others_live(
     loopback_lab: LoopbackLab,
 ) -> None:
     machine = loopback_lab.host("way2")
-    config = machine.directory / "sshd_config"
-    config.write_text(config.read_text().replace("MaxSessions 100", "MaxSessions 1"))
-    machine.stop_ssh()
-    machine.start_ssh()
+    _take_sessions(machine, 1)
     host = Host(name="it", way=ssh_to(machine))
     with host.running(Command(("cat",))) as process:
+        _take_sessions(machine, 0)
         with pytest.raises(Unreachable, match="opens no further session") as caught:
             host.read("true")
         assert "MaxSessions" in caught.value.hint
@@ -141,6 +152,16 @@ def test_too_many_sessions_are_told_and_the_others_live(
         process.close_stdin()
         assert process.read() == b"still here"
     host.way.close()
+
+
+def _take_sessions(machine: LabHost, number: int) -> None:
+    """Let sshd take so many in each connection that comes from now on; those of before live."""
+    config, log = machine.directory / "sshd_config", machine.directory / "sshd.log"
+    text = re.sub(r"MaxSessions \d+", f"MaxSessions {number}", config.read_text())
+    config.write_text(text)
+    listening = log.read_text().count("Server listening")
+    os.kill(int((machine.directory / "sshd.pid").read_text()), signal.SIGHUP)
+    until(lambda: log.read_text().count("Server listening") > listening, "sshd listens anew")
 
 
 def test_a_host_behind_another_is_reached(machine: LabHost, loopback_lab: LoopbackLab) -> None:
