@@ -17,8 +17,11 @@ def loaded(kind: type[B], name: str, noun: str) -> B:
     """Load a block; SettingsError when there is none of that name or it cannot be used."""
     try:
         block: B = kind.load(name, _sync=True)  # type: ignore[call-arg,assignment]
-    except ValidationError as error:
-        raise unusable(kind, name, noun, error) from None
+    except RuntimeError as error:
+        # So Prefect wraps what it finds wrong with the values of a block.
+        if not isinstance(error.__cause__, ValidationError):
+            raise
+        raise unusable(kind, name, noun, error.__cause__) from None
     except ValueError as error:
         known = ", ".join(saved_names(kind)) or "none"
         raise SettingsError(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
 from runbook.approvers.policy import ApprovalPolicy
 from runbook.cluster import Cluster
+from runbook.errors import RunbookError
 from runbook.inventory import Inventory, StoreSettings, read_inventory
 
 _file: ContextVar[Path | None] = ContextVar("inventory_file", default=None)
@@ -26,6 +28,19 @@ def load_cluster(name: str) -> Cluster:
     from blocks.cluster import PostgresCluster
 
     return PostgresCluster.named(name).cluster()
+
+
+def usable_clusters(
+    names: Iterable[str],
+) -> tuple[tuple[Cluster, ...], dict[str, RunbookError]]:
+    """Give the settings of clusters, and why not those of the clusters that have no usable ones."""
+    found, unusable = [], dict[str, RunbookError]()
+    for name in names:
+        try:
+            found.append(load_cluster(name))
+        except RunbookError as error:
+            unusable[name] = error
+    return tuple(found), unusable
 
 
 def load_store(name: str) -> StoreSettings:

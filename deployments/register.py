@@ -25,13 +25,14 @@ from prefect.utilities.callables import parameter_schema
 
 from blocks._saved import saved_names
 from blocks.cluster import PostgresCluster
-from blocks.load import load_cluster
+from blocks.load import usable_clusters
 from blocks.store import BackupStore
 from deployments.settings import POOL
 from flows._missed_nights import NIGHTLY
 from flows._procedure import PROCEDURES, Procedure
+from runbook.errors import RunbookError
 
-Verb = Literal["created", "updated", "unchanged"]
+Verb = Literal["created", "updated", "unchanged", "left as they are"]
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,16 @@ class Plot:
 
 @dataclass(frozen=True)
 class Registered:
-    """What became of one deployment."""
+    """What became of one deployment; of all of a cluster whose settings cannot be used: why."""
 
     name: str
     verb: Verb
+    error: RunbookError | None = None
+
+    def __str__(self) -> str:
+        if self.error is None:
+            return f"deployment {self.name}: {self.verb}"
+        return f"the deployments of cluster {self.name} are {self.verb}:\n{self.error}"
 
 
 def discover(packages: Iterable[str] = ("flows",)) -> dict[str, Procedure]:
@@ -134,7 +141,8 @@ def register(
     """Make the server know block types, pool and deployments; the same again changes nothing.
 
     `clusters` are the names to deploy for; none means all saved ones. What was deployed stays when
-    the settings that it needs are gone, without its nights: its runs lead there.
+    the settings that it needs are gone, without its nights: its runs lead there. A cluster whose
+    settings cannot be used is told with the error, and stops no other.
     A deployment that has not changed is not touched: writing it would drop its waiting nights and
     switch a schedule on that a person has switched off.
     """
@@ -143,10 +151,13 @@ def register(
     procedures = discover(packages)
     with get_client(sync_client=True) as client:
         _ensure_pool(client)
-        names = tuple(clusters) or saved_names(PostgresCluster)
-        wanted = plots(names, procedures.values(), timezone or local_timezone(), _has)
+        found, unusable = usable_clusters(tuple(clusters) or saved_names(PostgresCluster))
+        known = {cluster.name: cluster for cluster in found}
+        zone = timezone or local_timezone()
+        wanted = plots(known, procedures.values(), zone, lambda name, key: known[name].has(key))
         made = (_ensure_deployment(client, plot) for plot in wanted)
-        return tuple(one for one in made if one is not None)
+        left = (Registered(name, "left as they are", why) for name, why in unusable.items())
+        return (*(one for one in made if one is not None), *left)
 
 
 def local_timezone() -> str:
@@ -156,10 +167,6 @@ def local_timezone() -> str:
         return named
     target = str(Path("/etc/localtime").resolve())
     return target.partition("/zoneinfo/")[2] or "UTC"
-
-
-def _has(cluster: str, setting: str) -> bool:
-    return load_cluster(cluster).has(setting)
 
 
 def _ensure_pool(client: SyncPrefectClient) -> None:

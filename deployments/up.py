@@ -253,7 +253,7 @@ class Launcher:
 
     def _say_registered(self, done: Iterable[Registered]) -> None:
         for one in done:
-            self.tell(f"deployment {one.name}: {one.verb}")
+            self.tell(str(one))
 
     def _say_reaped(self, done: Iterable[Reaped]) -> None:
         for one in done:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deployments.cli.settings import ENVIRONMENT, JsonOption, chosen_clusters, use
+from deployments.cli.settings import ENVIRONMENT, JsonOption, looked_at, use
 
 if TYPE_CHECKING:
     from deployments.cli.finding import Finding
     from runbook.cluster import Cluster
+    from runbook.errors import RunbookError
 
 
 def check(
@@ -33,8 +34,9 @@ def check(
     """Reach and use everything that the settings name; exit 1 if anything fails."""
     from deployments.cli.server_findings import server_findings
 
-    clusters = chosen_clusters(cluster, use(inventory))
+    clusters, unusable = looked_at(cluster, use(inventory))
     groups = [("Prefect server", "", server_findings())]
+    groups += [(f"Cluster {name}", name, _unusable(error)) for name, error in unusable.items()]
     groups += [(f"Cluster {one.name}", one.name, _of(one)) for one in clusters]
     good, records = True, []
     for title, name, found in groups:
@@ -45,6 +47,12 @@ def check(
         print(json.dumps(records, indent=2, ensure_ascii=False))
     if not good:
         raise typer.Exit(1)
+
+
+def _unusable(error: RunbookError) -> Iterator[Finding]:
+    from deployments.cli.finding import failed
+
+    yield failed("settings", "they can be used", error)
 
 
 def _of(cluster: Cluster) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from deployments.cli.server import reach_server
 
 if TYPE_CHECKING:
     from runbook.cluster import Cluster
+    from runbook.errors import RunbookError
     from runbook.inventory import Inventory
 
 ENVIRONMENT = "PG_RUNBOOKS_INVENTORY"
@@ -43,13 +44,23 @@ def use(path: Path | None) -> Inventory | None:
 
 def chosen_clusters(name: str, inventory: Inventory | None) -> tuple[Cluster, ...]:
     """Give the cluster of that name, or all that the settings have when no name is given."""
-    from blocks.load import load_cluster
+    found, unusable = looked_at(name, inventory)
+    for error in unusable.values():
+        raise error
+    return found
+
+
+def looked_at(
+    name: str, inventory: Inventory | None
+) -> tuple[tuple[Cluster, ...], dict[str, RunbookError]]:
+    """Give the chosen clusters, and why not those whose settings on the server cannot be used."""
+    from blocks.load import usable_clusters
 
     if inventory is not None:
-        return (inventory.cluster(name),) if name else inventory.clusters
+        return (inventory.cluster(name),) if name else inventory.clusters, {}
     if name:
-        return (load_cluster(name),)
+        return usable_clusters((name,))
     from blocks._saved import saved_names
     from blocks.cluster import PostgresCluster
 
-    return tuple(load_cluster(saved) for saved in saved_names(PostgresCluster))
+    return usable_clusters(saved_names(PostgresCluster))

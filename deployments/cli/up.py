@@ -36,9 +36,15 @@ def up(
 
 
 def register(*, timezone: Timezone = "") -> None:
-    """Make the server know every runbook on every saved cluster; the same again changes nothing."""
+    """Make the server know every runbook on every saved cluster; the same again changes nothing.
+
+    Exit 1 when the settings of a cluster cannot be used: its deployments stay as they are.
+    """
     reach_server()
     from deployments.register import register as register_all
 
-    for one in register_all(timezone):
-        print(f"deployment {one.name}: {one.verb}")
+    done = register_all(timezone)
+    for one in done:
+        print(one)
+    if any(one.error for one in done):
+        raise typer.Exit(1)

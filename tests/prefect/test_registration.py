@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolUpdate
+from prefect.client.schemas.actions import (
+    BlockDocumentUpdate,
+    DeploymentUpdate,
+    WorkPoolUpdate,
+)
 from prefect.utilities.callables import parameter_schema
 
+from blocks.cluster import PostgresCluster
 from blocks.load import load_cluster
 from blocks.save import save
 from deployments.cli.finding import Finding
@@ -16,6 +24,8 @@ from deployments.settings import POOL
 from runbook.components.settings import ComponentBackups
 from runbook.inventory import Inventory
 from runbook.platform.settings import Platform
+from tests.prefect.guarded import command
+from tests.prefect.room import Room
 
 PACKAGES = ("tests.prefect.procedures",)
 
@@ -91,6 +101,48 @@ def test_check_names_a_paused_pool_and_a_schedule_that_is_off(
 def nights_told() -> list[Finding]:
     """Give what `check` says of the server, but for its login."""
     return [finding for finding in server_findings() if finding.where == "nights"]
+
+
+def test_a_cluster_whose_settings_cannot_be_used_keeps_no_other_from_its_nights(
+    client: SyncPrefectClient, deployed: str, room: Room
+) -> None:
+    block = PostgresCluster.named(deployed)
+    names = ("edited", "twice")
+    for name in names:
+        nodes = block.nodes * (2 if name == "twice" else 1)
+        other = block.model_copy(update={"nodes": nodes})
+        other.save(name, overwrite=True, _sync=True)  # type: ignore[call-arg]
+    document = client.read_block_document_by_name("edited", "postgres-cluster")
+    wrong = BlockDocumentUpdate(
+        block_schema_id=document.block_schema_id, data={"nodes": "none"}, merge_existing_data=True
+    )
+    client.update_block_document(document.id, wrong)
+    try:
+        found = {one.name: one for one in register("Europe/Berlin", PACKAGES)}
+        checked = room_command(room, "check", "--json")
+        registered = room_command(room, "register")
+    finally:
+        for name in names:
+            PostgresCluster.delete(name, _sync=True)  # type: ignore[call-arg]
+    assert found[f"tick/{deployed}"].verb == "unchanged"
+    for name in names:
+        assert f"the settings of cluster '{name}' cannot be used" in str(found[name])
+        assert f"HINT:   Correct the block postgres-cluster/{name}" in str(found[name])
+        assert f"the deployments of cluster {name} are left as they are" in registered.stdout
+        (line,) = [one for one in json.loads(checked.stdout) if one["cluster"] == name]
+        assert (line["ok"], line["where"]) == (False, "settings")
+    assert (registered.returncode, checked.returncode) == (1, 1)
+    assert {one["cluster"] for one in json.loads(checked.stdout)} >= {deployed}
+
+
+def room_command(room: Room, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run pg-runbooks against the room to its end."""
+    own = {
+        "PREFECT_API_URL": room.where.api,
+        "PREFECT_HOME": str(room.state / "prefect"),
+        "PG_RUNBOOKS_STATE": str(room.state),
+    }
+    return command(*arguments, **own)
 
 
 def test_every_runbook_is_found() -> None:
