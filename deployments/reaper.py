@@ -7,10 +7,13 @@ automation also ends runs that wait for a person. This one looks at the processe
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import Cancelled, Crashed
@@ -18,6 +21,7 @@ from prefect.states import Cancelled, Crashed
 from deployments.waiting import deadline_of, expire, runs_in, waiting_runs
 from flows._codes import forget_codes
 from runbook.marks import RunMark, carries, read_mark, remove_mark
+from runbook.watch import log
 
 _NEVER_STARTED_AFTER = timedelta(minutes=2)
 _LOOK_BACK = timedelta(days=2)
@@ -43,12 +47,28 @@ def reap(state: Path, *, now: datetime | None = None, alone: bool = False) -> tu
     """
     moment = now or datetime.now(UTC)
     with get_client(sync_client=True) as client:
-        ended = [_reap_lost(client, run, state, moment, alone) for run in _active(client)]
-        ended += [_reap_unanswered(client, run, moment) for run in _unanswered(client, moment)]
-        for run in _recent(client, StateType.CANCELLED, moment):
-            # One that was cancelled while it waited has had no process to do this.
-            forget_codes(client, run.id)
-    return tuple(reaped for reaped in ended if reaped is not None)
+        lost = partial(_reap_lost, client, state=state, now=moment, alone=alone)
+        ended = [*_each(_active(client), lost)]
+        unanswered = partial(_reap_unanswered, client, now=moment)
+        ended += _each(_unanswered(client, moment), unanswered)
+        # One that was cancelled while it waited has had no process to do this.
+        cancelled = _recent(client, StateType.CANCELLED, moment)
+        ended += _each(cancelled, lambda run: forget_codes(client, run.id))
+    return tuple(ended)
+
+
+def _each(runs: Iterable[FlowRun], look: Callable[[FlowRun], Reaped | None]) -> Iterator[Reaped]:
+    """Look at every run, and give those that were ended; an error about one stops no other."""
+    for run in runs:
+        try:
+            reaped = look(run)
+        except httpx.TransportError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it would stop the reaper, and the start of `up`
+            log.warning("run %s was not looked at: %s: %s", run.id, type(error).__name__, error)
+            continue
+        if reaped is not None:
+            yield reaped
 
 
 def active_runs() -> list[FlowRun]:
@@ -112,25 +132,33 @@ def _mark_of_this_attempt(run: FlowRun, marks: Path) -> RunMark | None:
 def _reap_unanswered(client: SyncPrefectClient, run: FlowRun, now: datetime) -> Reaped | None:
     """Let a run that nobody answered come to its end: it knows itself what it has prepared.
 
-    One that Prefect has already called failed cannot be resumed; it is called cancelled.
+    One that Prefect has already called failed cannot be resumed, nor one that was killed before its
+    question could be answered; they are called cancelled.
     """
     if run.state is None:
         return None
-    until = deadline_of(run)
-    by_prefect = _expired_by_prefect(run)
-    if not by_prefect and (until is None or now < until):
+    if not _expired_by_prefect(run):
+        until = deadline_of(run)
+        if until is None or now < until:
+            return None
+        why = "Nobody answered in time. It takes back what it has prepared, and ends as cancelled."
+        try:
+            told = Reaped(str(run.id), run.name, "Resumed", why)
+            return told if expire(client, run) else None
+        except RuntimeError as error:
+            log.warning("run %s cannot be resumed, it is cancelled: %s", run.id, error)
+    return _cancelled(client, run)
+
+
+def _cancelled(client: SyncPrefectClient, run: FlowRun) -> Reaped | None:
+    """Call a run cancelled that cannot be resumed, if it is still as it was seen."""
+    fresh = client.read_flow_run(run.id)
+    if fresh.state is None or fresh.state.id != (run.state.id if run.state else None):
         return None
-    if by_prefect:
-        why = (
-            "Nobody answered in time. What was prepared before the question stays until a next run."
-        )
-        client.set_flow_run_state(run.id, Cancelled(message=why), force=True)
-        forget_codes(client, run.id)
-        return Reaped(str(run.id), run.name, "Cancelled", why)
-    if not expire(client, run):
-        return None
-    why = "Nobody answered in time. It takes back what it has prepared, and ends as cancelled."
-    return Reaped(str(run.id), run.name, "Resumed", why)
+    why = "Nobody answered in time. What was prepared before the question stays until a next run."
+    client.set_flow_run_state(run.id, Cancelled(message=why), force=True)
+    forget_codes(client, run.id)
+    return Reaped(str(run.id), run.name, "Cancelled", why)
 
 
 def _active(client: SyncPrefectClient) -> list[FlowRun]:

@@ -15,7 +15,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.exceptions import NotPausedError
+from prefect.exceptions import FlowPauseTimeout, NotPausedError
 from prefect.flow_runs import resume_flow_run
 
 from deployments.settings import POOL
@@ -74,11 +74,12 @@ def question_of(run: FlowRun) -> str:
 def expire(client: SyncPrefectClient, run: FlowRun) -> bool:
     """Let a run go on that nobody has answered: it takes back its preparations and is cancelled.
 
-    False when somebody has answered in the meantime.
+    False when somebody has answered in the meantime, or Prefect itself calls it failed now.
+    RuntimeError when it cannot be resumed: its process died before its form was saved.
     """
     given = {"decision": "refuse", "approver": "nobody", "reason": EXPIRED, "confirm": ""}
     try:
         answer_signed(client, run, given, Signed(user=EXPIRED))
-    except NotPausedError:
+    except (NotPausedError, FlowPauseTimeout):
         return False
     return True

@@ -191,6 +191,24 @@ def test_nobody_answering_in_time_takes_back_what_was_prepared_and_ends_as_cance
     assert world_of(room, prepare.cluster) == set()
 
 
+def test_a_run_that_was_killed_before_its_form_was_saved_stops_no_other_at_the_deadline(
+    room: Room, touch: Here
+) -> None:
+    """Prefect suspends a run first, and saves the schema of its form then."""
+    other, killed = touch.create(), touch.create()
+    for run in (other, killed):
+        assert touch.go(run).name == "Suspended"
+    state = touch.client.read_flow_run(killed).state
+    assert state is not None
+    keys = state.state_details.run_input_keyset or {}
+    touch.client.delete_flow_run_input(killed, keys["schema"])
+    reaped = reap(room.state, now=datetime.now(UTC) + timedelta(hours=2))
+    ended = {one.run: one.outcome for one in reaped}
+    assert (ended[str(killed)], ended[str(other)]) == ("Cancelled", "Resumed")
+    assert touch.client.read_flow_run(killed).state_name == "Cancelled"
+    assert touch.go(other).type == StateType.CANCELLED
+
+
 def test_an_answer_after_the_deadline_is_too_late_even_without_a_reaper(
     room: Room, client: SyncPrefectClient, cluster: ClusterMaker
 ) -> None:
