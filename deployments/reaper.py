@@ -19,7 +19,9 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import Cancelled, Crashed
 
 from deployments.waiting import deadline_of, expire, runs_in, waiting_runs
+from flows._audit import copy_for
 from flows._codes import forget_codes
+from runbook.audit import end_unanswered
 from runbook.marks import RunMark, carries, read_mark, remove_mark
 from runbook.watch import log
 
@@ -27,6 +29,9 @@ _NEVER_STARTED_AFTER = timedelta(minutes=2)
 _LOOK_BACK = timedelta(days=2)
 
 _EXPIRED_BY_PREFECT = "and never resumed."
+_UNANSWERED = (
+    "Nobody answered in time. What was prepared before the question stays until a next run."
+)
 
 
 @dataclass(frozen=True)
@@ -51,9 +56,8 @@ def reap(state: Path, *, now: datetime | None = None, alone: bool = False) -> tu
         ended = [*_each(_active(client), lost)]
         unanswered = partial(_reap_unanswered, client, now=moment)
         ended += _each(_unanswered(client, moment), unanswered)
-        # One that was cancelled while it waited has had no process to do this.
         cancelled = _recent(client, StateType.CANCELLED, moment)
-        ended += _each(cancelled, lambda run: forget_codes(client, run.id))
+        ended += _each(cancelled, partial(_clear_up, client, state / "audit"))
     return tuple(ended)
 
 
@@ -155,10 +159,19 @@ def _cancelled(client: SyncPrefectClient, run: FlowRun) -> Reaped | None:
     fresh = client.read_flow_run(run.id)
     if fresh.state is None or fresh.state.id != (run.state.id if run.state else None):
         return None
-    why = "Nobody answered in time. What was prepared before the question stays until a next run."
-    client.set_flow_run_state(run.id, Cancelled(message=why), force=True)
+    client.set_flow_run_state(run.id, Cancelled(message=_UNANSWERED), force=True)
+    return Reaped(str(run.id), run.name, "Cancelled", _UNANSWERED)
+
+
+def _clear_up(client: SyncPrefectClient, audit: Path, run: FlowRun) -> None:
+    """Do for a run that was cancelled while it waited what it has had no process for."""
     forget_codes(client, run.id)
-    return Reaped(str(run.id), run.name, "Cancelled", why)
+    said = (run.state.message if run.state else "") or ""
+    why = f"cancelled in Prefect while it waited; by whom, Prefect does not tell. {said}".rstrip()
+    ended = end_unanswered(audit / f"{run.id}.jsonl", said if said == _UNANSWERED else why)
+    copy = copy_for(str(run.parameters.get("cluster", ""))) if ended else None
+    if copy is not None:
+        copy.expect(str(run.id))
 
 
 def _active(client: SyncPrefectClient) -> list[FlowRun]:

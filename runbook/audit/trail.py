@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from threading import Lock
 
-from runbook.audit.chain import Entry, walk
-from runbook.audit.chain_file import ChainFile
+from runbook.audit.chain import Entry, decoded, walk
+from runbook.audit.chain_file import ChainFile, is_open
 from runbook.audit.index import RunsIndex, seal
 from runbook.audit.summary import Summary
 from runbook.errors import Damaged
@@ -40,6 +40,11 @@ class AuditTrail:
                     _SEALS[event], self.path.stem, self._summary.told(), self._seal()
                 )
 
+    @property
+    def waits(self) -> bool:
+        """Tell whether the run waits for a person, as far as its record says."""
+        return self._summary.outcome == "waiting"
+
     def close(self) -> None:
         """Close the file."""
         self._chain.close()
@@ -51,6 +56,29 @@ class AuditTrail:
 
     def _seal(self) -> Entry:
         return seal(self._chain.end, self._chain.sha256)
+
+
+def end_unanswered(path: Path, why: str) -> bool:
+    """End the record of a run that waits and never comes back; False where it does not wait here.
+
+    Only for a run that nothing can start again by itself: its own process would write that.
+    """
+    if not _ends_waiting(path) or is_open(path):
+        return False
+    trail = AuditTrail(path)
+    try:
+        if trail.waits:
+            trail.write("end", outcome="NotAnswered", error=why)
+            return True
+        return False
+    finally:
+        trail.close()
+
+
+def _ends_waiting(path: Path) -> bool:
+    """Look at the last line alone: most records have ended."""
+    last = path.read_bytes().rstrip(b"\n").rpartition(b"\n")[2] if path.exists() else b""
+    return (decoded(last) or {}).get("event") == "waiting"
 
 
 def read_trail(path: Path) -> list[Entry]:

@@ -12,11 +12,13 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.client.schemas.objects import StateType
 from prefect.flow_runs import resume_flow_run
-from prefect.states import AwaitingRetry
+from prefect.states import AwaitingRetry, Cancelling
 
 from deployments.answers import answer, pending, waiting
 from deployments.reaper import reap
 from runbook.audit import read_trail
+from runbook.audit.history import past_runs
+from runbook.audit.verification import verified
 from runbook.errors import Refused
 from tests.prefect import procedures
 from tests.prefect.conftest import ClusterMaker, Here, world_of
@@ -207,6 +209,29 @@ def test_a_run_that_was_killed_before_its_form_was_saved_stops_no_other_at_the_d
     assert (ended[str(killed)], ended[str(other)]) == ("Cancelled", "Resumed")
     assert touch.client.read_flow_run(killed).state_name == "Cancelled"
     assert touch.go(other).type == StateType.CANCELLED
+
+
+def test_a_run_that_was_cancelled_while_it_waited_ends_in_its_record_and_only_once(
+    room: Room, touch: Here
+) -> None:
+    cancelled, waits, approved = touch.create(), touch.create(), touch.create()
+    for run in (cancelled, waits, approved):
+        assert touch.go(run).name == "Suspended"
+    answer(approved, "approve", approver="Ada", confirm=touch.cluster)
+    touch.client.set_flow_run_state(cancelled, Cancelling())
+    assert touch.client.read_flow_run(cancelled).state_name == "Cancelled"
+    for _ in range(2):
+        reap(room.state)
+    audit = room.state / "audit"
+    ended, *others = [read_trail(audit / f"{run}.jsonl") for run in (cancelled, waits, approved)]
+    assert [entry["event"] for entry in ended][-2:] == ["waiting", "end"]
+    assert ended[-1]["outcome"] == "NotAnswered"
+    assert "cancelled in Prefect while it waited" in str(ended[-1]["error"])
+    assert [entries[-1]["event"] for entries in others] == ["waiting", "waiting"]
+    told = {past.run: past.outcome for past in past_runs(audit)}
+    assert (told[str(cancelled)], told[str(waits)]) == ("not answered", "waiting")
+    assert not [seen for seen in verified(audit).findings if seen.level == "broken"]
+    assert touch.go(approved).is_completed()
 
 
 def test_an_answer_after_the_deadline_is_too_late_even_without_a_reaper(
