@@ -42,7 +42,9 @@ def is_answer_on_record(record: Path, answer: Answer) -> bool:
 
 
 def _is_approval(entry: Entry) -> bool:
-    return entry["event"] == "answer" and entry.get("decision") == "approve"
+    """Tell whether an entry is an approval that counted; before there were policies, each did."""
+    approves = entry["event"] == "answer" and entry.get("decision") == "approve"
+    return approves and entry.get("counts", True) is True
 
 
 def _difference(before: Plan, now: Plan) -> str:

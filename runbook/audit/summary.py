@@ -63,6 +63,7 @@ class Summary:
 
     def _start(self, entry: Entry) -> None:
         self.outcome, self.ended = CUT_OFF, False
+        self.fields.pop("error", None)
         self.fields |= {name: entry[name] for name in _ABOUT if name in entry}
         self.fields.setdefault("began", entry.get("began", entry.get("at", "")))
         parameters = entry.get("parameters")

@@ -232,6 +232,16 @@ def test_a_changed_plan_is_asked_again_with_the_difference(bank: Bank) -> None:
     assert "Approved so far" not in asked
 
 
+def test_an_answer_that_did_not_count_has_approved_nothing_that_could_change(bank: Bank) -> None:
+    with pytest.raises(Waiting):
+        bank.run(Reply("mallory"), run="one")
+    bank.shelf_size = "large"
+    with pytest.raises(Waiting):
+        bank.run(run="one")
+    assert bank.gate is not None
+    assert "since the plan was approved" not in bank.gate.questions[-1]
+
+
 @pytest.fixture
 def alarm() -> Iterator[Alarm]:
     made = Alarm()

@@ -54,3 +54,11 @@ def test_the_dumps_of_a_part_are_not_the_backup_of_its_run() -> None:
 def test_a_run_that_was_locked_out_is_no_failure() -> None:
     told: Entry = {"event": "end", "outcome": "Held", "error": "another run holds cluster shop"}
     assert Summary.of([{"event": "start"}, told]).told()["outcome"] == "refused"
+
+
+def test_a_run_that_failed_and_was_retried_does_not_keep_that_error() -> None:
+    failed: Entry = {"event": "end", "outcome": "failed", "error": "not so: the disk is whole"}
+    done: Entry = {"event": "end", "outcome": "completed"}
+    start: Entry = {"event": "start"}
+    assert Summary.of([start, failed]).told()["error"] == failed["error"]
+    assert "error" not in Summary.of([start, failed, start, done]).told()
