@@ -189,6 +189,15 @@ def finish(job: Restore) -> None:
         holds=job.finished,
         by=job.finish,
     )
+    check(
+        "no command line lets it archive into the archive of before",
+        lambda: not job.archives_by_command_line(),
+        seen=job.archiving,
+        hint="It may write over the files of an archive: take archive_mode and archive_command out "
+        "of the server's command line (options of the service, its unit), restart it, and start "
+        "the runbook again.",
+        unless=job.closed,
+    )
 
 
 @task("close the restore of {job.backup.id}")
@@ -197,6 +206,8 @@ def close(job: Restore) -> None:
     remains = Remains(job)
     if not current().planning and not job.closed() and not job.archives():
         note(f"WAL archiving on {job.node}: {_archiving_off(job)}")
+        if "/bin/false" in job.archiving():
+            note(f"WARNING: {job.archiving()}; pg_wal grows until archiving is on again as said")
     ensure(
         "nothing is left that was made ready and not used",
         holds=lambda: not remains.are_left(),
@@ -291,9 +302,10 @@ def _archiving_off(job: Restore) -> str:
             "has, or whether it is another server's"
         )
     return (
-        f"OFF after the restore (archive_mode in postgresql.auto.conf): {why}. Give it a new "
-        "place, then ALTER SYSTEM RESET archive_mode (where it was on by ALTER SYSTEM: SET it) "
-        "and restart" + (", on the standbys too" if job.making_ready.replicating else "")
+        f"OFF after the restore (archive_mode, archive_command in postgresql.auto.conf): {why}. "
+        "Give it a new place, then ALTER SYSTEM RESET archive_mode and ALTER SYSTEM RESET "
+        "archive_command (where they were set by ALTER SYSTEM: SET them) and restart"
+        + (", on the standbys too" if job.making_ready.replicating else "")
     )
 
 

@@ -27,6 +27,15 @@ SELECT count(*) FROM pg_catalog.pg_settings
 WHERE name = 'restore_command' AND setting = '/bin/false'
 """
 
+# Options on the command line beat postgresql.auto.conf. archive_library: version 15 and newer.
+_ARCHIVING = """
+SELECT mode.setting AS mode, command.setting AS command, command.source AS command_source,
+       coalesce(current_setting('archive_library', true), '') AS library
+FROM pg_catalog.pg_settings AS mode, pg_catalog.pg_settings AS command
+WHERE mode.name = 'archive_mode' AND mode.setting <> 'off' AND mode.source = 'command line'
+  AND command.name = 'archive_command'
+"""
+
 
 @dataclass(frozen=True)
 class Restore:
@@ -148,6 +157,23 @@ class Restore:
         if self.node.host.holds("test", "-e", path, user=self.node.os_user):
             return False
         return self.node.ask(_RECOVERING)[0]["count"] == 0
+
+    def archiving(self) -> str:
+        """Tell how the command line switches the server's archiving on; empty if it does not."""
+        return "".join(
+            f"archive_mode is {row['mode']} from the command line, "
+            f"archive_command = '{row['command']}', archive_library = '{row['library']}'"
+            for row in self.node.ask(_ARCHIVING)
+        )
+
+    def archives_by_command_line(self) -> bool:
+        """Tell whether it archives, although that is to be off and nobody has said where to."""
+        rows = [] if self.archives() else self.node.ask(_ARCHIVING)
+        return any(
+            bool(row["library"])
+            or (row["command_source"] == "command line" and row["command"] != "/bin/false")
+            for row in rows
+        )
 
     def serves(self) -> bool:
         """Tell whether it is written down after how long the applications ran again."""

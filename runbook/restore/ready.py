@@ -60,7 +60,8 @@ class MakingReady:
         host, archives = self.node.host, " ".join(item.name for item in self.backup.archives)
         tar = f"tar -x of {self.catalogue}/{self.backup.id}/ ({archives}) into {self.incoming}"
         signal = ("recovery.signal",) if self.fork else ()
-        settings = ", ".join((*signal, *(() if self.archiving else ("archive_mode = off",))))
+        off = "archive_mode = off, archive_command = /bin/false"
+        settings = ", ".join((*signal, *(() if self.archiving else (off,))))
         write = f"write {settings} and the mark of the restore into {self.incoming}"
         return (
             self._fresh(),

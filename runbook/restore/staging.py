@@ -67,7 +67,8 @@ rm -rf --one-file-system -- "$@"
 # recovers to the end of the backup's own WAL and begins a new timeline; whatever target a
 # recovery had before is void. Nobody reads meanwhile, unless standbys follow: they need a server
 # that was started with hot_standby on. A backup of a restore that was never finished holds these
-# settings already: they are no part of it. Arguments: incoming, fork or keep, hot_standby off or
+# settings already: they are no part of it. archive_mode on the command line beats the file: then
+# archive_command keeps the WAL here. Arguments: incoming, fork or keep, hot_standby off or
 # as is, archiving off or as is.
 _PREPARE = """set -eu
 cd "$1"; fork=$2 hot_standby=$3 archiving=$4
@@ -83,7 +84,7 @@ if grep -qxF "restore_command = '/bin/false'" postgresql.auto.conf; then
     pgsql_tmp_auto.conf >postgresql.auto.conf || [ $? = 1 ]
 fi
 if [ "$archiving" = off ]; then
-  printf "%s\\n" "" "archive_mode = 'off'" >>postgresql.auto.conf
+  printf "%s\\n" "" "archive_mode = 'off'" "archive_command = '/bin/false'" >>postgresql.auto.conf
 fi
 if [ "$fork" = fork ]; then
   cp -p postgresql.auto.conf pgsql_tmp_auto.conf

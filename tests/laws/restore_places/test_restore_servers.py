@@ -144,6 +144,34 @@ def test_on_a_machine_without_the_data_the_old_archive_is_left_alone(shop: Scene
     assert shop.restore().changed == 0
 
 
+def test_archiving_that_the_command_line_switches_on_leaves_the_old_archive_alone(
+    shop: Scene,
+) -> None:
+    archive = archiving(shop)
+    before = {path.name: path.read_bytes() for path in archive.iterdir()}
+    lose_the_data(shop)
+    log = f"{shop.node.directory}/log/start.log"
+    on = {"kind": "pg_ctl", "log_file": log, "options": "-c archive_mode=on"}
+    shop.settings |= {"service": on}
+    outcome = shop.restore()
+    assert outcome.completed, outcome.said
+    assert shop.node.psql("SHOW archive_mode") == "on"
+    shop.node.psql("SELECT pg_switch_wal(), pg_sleep(2)")
+    assert {path.name: path.read_bytes() for path in archive.iterdir()} == before
+    assert "WARNING: archive_mode is on from the command line" in outcome.told
+    assert shop.restore().changed == 0
+    lose_the_data(shop)
+    shop.settings |= {"service": on | {"options": "-c archive_mode=on -c archive_command=true"}}
+    stopped = shop.restore()
+    assert stopped.ended == "CheckFailed"
+    assert "archive_command = 'true'" in stopped.said
+    assert "out of the server's command line" in stopped.said
+    shop.settings.clear()
+    shop.node.stop()
+    again = shop.restore()
+    assert again.completed, again.said
+
+
 def page_backup(shop: Scene, *options: str) -> str:
     """Take a backup by hand as the page says, under the name of a backup, and adopt it."""
     made = "backup_20260101020000"
