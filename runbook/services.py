@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -11,6 +12,11 @@ from runbook.service import Server, Service
 from runbook.service_container import DockerContainer
 from runbook.service_monit import Monit
 from runbook.tools import pg_ctl
+
+_IS_HELD = """
+test "$(systemctl is-enabled "$1" 2>/dev/null)" = masked && exit
+test -e "$2" && systemctl show -p DropInPaths "$1" | grep -q "/${2##*/}"
+"""
 
 
 class Systemd(Service):
@@ -32,8 +38,18 @@ class Systemd(Service):
         return Command(("systemctl", "restart", self.unit), user="root")
 
     def hold(self, server: Server) -> tuple[Command, ...]:  # noqa: ARG002
-        """Ref.: systemctl(1), mask"""
-        return (Command(("systemctl", "mask", self.unit), user="root"),)
+        """Mask it; a unit whose own file lies in /etc/systemd/system cannot be masked.
+
+        Such a one gets a drop-in, with which no start succeeds as long as the drop-in is there.
+        Ref.: systemctl(1), mask; systemd.unit(5), AssertPathExists=
+        """
+        script = (
+            f"systemctl mask {quote(self.unit)} || "
+            f"{{ umask 022 && mkdir -p {quote(self._folder)} && "
+            f'printf "[Unit]\\nAssertPathExists=!%s\\n" {quote(self._drop_in)} '
+            f">{quote(self._drop_in)} && systemctl daemon-reload; }}"
+        )
+        return (Command(("sh", "-c", script), user="root"),)
 
     def stopping(self, server: Server) -> tuple[Command, ...]:
         """Stop first: a masked unit has lost its ExecStop.
@@ -45,12 +61,25 @@ class Systemd(Service):
 
     def release(self, server: Server) -> tuple[Command, ...]:  # noqa: ARG002
         """Ref.: systemctl(1), unmask"""
-        return (Command(("systemctl", "unmask", self.unit), user="root"),)
+        script = (
+            f"if [ -e {quote(self._drop_in)} ]; then rm {quote(self._drop_in)} || exit; "
+            f"rmdir {quote(self._folder)} 2>/dev/null; systemctl daemon-reload; fi; "
+            f"systemctl unmask {quote(self.unit)}"
+        )
+        return (Command(("sh", "-c", script), user="root"),)
 
     def held(self, server: Server) -> Command | None:  # noqa: ARG002
-        """Ref.: systemctl(1), is-enabled"""
-        script = 'test "$(systemctl is-enabled "$1" 2>/dev/null)" = masked'
-        return Command(("sh", "-c", script, "sh", self.unit), timeout=60)
+        """Ref.: systemctl(1), is-enabled; a drop-in counts when systemd has read it."""
+        return Command(("sh", "-c", _IS_HELD, "sh", self.unit, self._drop_in), timeout=60)
+
+    @property
+    def _folder(self) -> str:
+        name = self.unit if self.unit.endswith(".service") else f"{self.unit}.service"
+        return f"/etc/systemd/system/{name}.d"
+
+    @property
+    def _drop_in(self) -> str:
+        return f"{self._folder}/pg-runbooks-hold.conf"
 
 
 class PgCtl(Service):

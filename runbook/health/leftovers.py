@@ -92,7 +92,8 @@ def _of_the_server(cluster: Cluster, node: Node) -> Iterator[tuple[str, str]]:
         yield f"closed to applications: {', '.join(closed)}", _AGAIN.format(run)
     held = node.service.held(node)
     if held is not None and node.host.attempt(held).exit_code == 0:
+        lines = "; ".join(map(node.host.shown, node.service.release(node)))
         yield (
             "it runs, and its service is held down: no start of the machine would start it",
-            f"Start the run again that stopped it; or let {node.service} start it again by hand.",
+            f"Start the run again that stopped it; or let it be started again by hand: {lines}",
         )
