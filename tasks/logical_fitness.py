@@ -34,6 +34,7 @@ SELECT source FROM pg_catalog.pg_settings
 WHERE name = 'default_transaction_read_only' AND setting = 'on'
 """
 _TEMPLATE = "template1"
+_NAMED = 10
 _LONGEST_STAMP = "00000000000000"
 
 
@@ -134,11 +135,15 @@ def _databases(job: Recovery) -> None:
         seen=lambda: f"too long, and alike in their beginnings: {', '.join(sorted(job.names))}",
         hint="Rename one of them.",
     )
+    own = own_objects(job.primary, _TEMPLATE)
     check(
         f"the backup brings nothing into {_TEMPLATE}, and nobody has made anything in it",
-        lambda: _TEMPLATE not in job.names and not own_objects(job.primary, _TEMPLATE),
+        lambda: _TEMPLATE not in job.names and not own,
         unless=job.is_loaded,
-        seen=lambda: "every new database would hold it, and it cannot be set aside",
+        seen=lambda: (
+            "every new database would hold it, and it cannot be set aside"
+            + (f": {', '.join(own[:_NAMED])}" if own else "")
+        ),
         hint=f"Clear {_TEMPLATE} of {job.primary}; a backup with rows in it is loaded by hand.",
     )
 

@@ -15,7 +15,7 @@ from deployments.cli.finding import Finding
 from deployments.cli.logical_findings import logical_findings
 from runbook.inventory import read_inventory
 from runbook.logical.load import survey
-from runbook.logical.recovery.comparison import differences, unexpected
+from runbook.logical.recovery.comparison import differences, own_objects, unexpected
 from runbook.logical.recovery.definitions import deviating_roles, deviations
 from tests.lab import processes, split, trouble
 from tests.lab.loopback import LoopbackLab
@@ -282,6 +282,50 @@ def test_the_check_of_the_settings_finds_what_a_recovery_would_lack(pair: Recove
     assert not lacking["nft may be used as root"].ok
     assert not lacking["repmgr is run by monit"].ok
     assert lacking["/nowhere.sql is there"].gravity == "note"
+
+
+MADE = {
+    "TYPE mood AS ENUM ('sad')": "type mood",
+    "DOMAIN grade AS int": "type grade",
+    "TYPE span AS RANGE (subtype = float8)": "type span",
+    "TYPE pair AS (a int)": "composite type pair",
+    "SERVER far FOREIGN DATA WRAPPER postgres_fdw": "server far",
+    "FOREIGN DATA WRAPPER wrapping": "foreign-data wrapper wrapping",
+    "PUBLICATION news": "publication news",
+    "CAST (text AS int) WITH INOUT": "cast from text to integer",
+    "OPERATOR === (FUNCTION = int4eq, LEFTARG = int, RIGHTARG = int)": (
+        "operator ===(integer,integer)"
+    ),
+    "COLLATION plain (locale = 'C')": "collation plain",
+    "CONVERSION mine FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8": "conversion mine",
+    "TEXT SEARCH CONFIGURATION words (COPY = simple)": "text search configuration words",
+    "TEXT SEARCH DICTIONARY book (TEMPLATE = simple)": "text search dictionary book",
+    "SUBSCRIPTION s CONNECTION '' PUBLICATION p WITH (connect = false, slot_name = NONE)": (
+        "subscription s"
+    ),
+}
+
+
+def test_whatever_people_have_made_in_a_database_is_seen(pair: Recoverable) -> None:
+    """What is not set aside with it would end the load, in the outage: it exists already."""
+    primary = pair.nodes[0]
+    node = read_inventory(pair.runner.inventory).cluster(pair.name).nodes[0].located()
+    primary.psql("CREATE DATABASE kinds TEMPLATE template0")
+    brought = "CREATE EXTENSION postgres_fdw; CREATE EXTENSION hstore; CREATE EXTENSION citext"
+    primary.psql(brought, database="kinds")
+    assert own_objects(node, "kinds") == ()
+    for what in MADE:
+        primary.psql(f"CREATE {what}", database="kinds")
+    primary.psql("SELECT lo_create(77)", database="kinds")
+    seen = set(own_objects(node, "kinds"))
+    assert {*MADE.values(), "large object 77"} - seen == set()
+    primary.psql("DROP SUBSCRIPTION s", database="kinds")
+    primary.psql("DROP DATABASE kinds")
+    primary.psql("CREATE TYPE everywhere AS ENUM ('a')", database="template1")
+    try:
+        refused(pair, "nobody has made anything in it", "type everywhere")
+    finally:
+        primary.psql("DROP TYPE everywhere", database="template1")
 
 
 def test_what_a_server_has_otherwise_than_the_dump_is_told(pair: Recoverable) -> None:

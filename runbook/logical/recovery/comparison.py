@@ -41,23 +41,43 @@ SELECT 'l' || o.oid, encode(convert_to(json_build_array(pg_get_userbyid(o.lomown
 _NAMES = "SELECT {column} AS name FROM pg_catalog.{table}"
 
 # What people have made in a database, beside what came with an extension.
-_OWN = """
-SELECT count(*) AS count FROM (
-  SELECT 'pg_catalog.pg_class'::regclass AS class, c.oid FROM pg_catalog.pg_class AS c
-  WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
-    AND c.relpersistence <> 't'
-  UNION ALL SELECT 'pg_catalog.pg_proc'::regclass, oid FROM pg_catalog.pg_proc WHERE oid >= 16384
-  UNION ALL SELECT 'pg_catalog.pg_namespace'::regclass, oid FROM pg_catalog.pg_namespace
-  WHERE oid >= 16384 AND nspname !~ '^pg_'
+_MADE = {
+    "pg_class": "relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c') AND relpersistence <> 't'",
+    "pg_type": "typtype IN ('d', 'e', 'r')",
+    "pg_namespace": "nspname !~ '^pg_'",
+    "pg_collation": "collnamespace <> 'pg_catalog'::regnamespace",  # those of a newer system
+    **dict.fromkeys(
+        (
+            *("pg_proc", "pg_operator", "pg_cast", "pg_conversion", "pg_ts_config", "pg_ts_dict"),
+            *("pg_foreign_server", "pg_foreign_data_wrapper", "pg_publication", "pg_event_trigger"),
+        ),
+        "true",
+    ),
+}
+_OWN = f"""
+SELECT pg_catalog.pg_describe_object(own.class, own.oid, 0) AS name FROM (
+  {
+    " UNION ALL ".join(
+        f"SELECT 'pg_catalog.{table}'::regclass::oid AS class, oid FROM pg_catalog.{table} "
+        f"WHERE oid >= 16384 AND {condition}"
+        for table, condition in _MADE.items()
+    )
+}
+  UNION ALL SELECT 'pg_catalog.pg_largeobject'::regclass::oid, oid
+  FROM pg_catalog.pg_largeobject_metadata
+  UNION ALL SELECT 'pg_catalog.pg_subscription'::regclass::oid, s.oid
+  FROM pg_catalog.pg_subscription AS s JOIN pg_catalog.pg_database AS d ON d.oid = s.subdbid
+  WHERE d.datname = pg_catalog.current_database()
 ) AS own WHERE NOT EXISTS (
   SELECT FROM pg_catalog.pg_depend AS d
   WHERE d.classid = own.class AND d.objid = own.oid AND d.deptype = 'e')
+ORDER BY 1
 """
 
 
-def own_objects(node: Node, database: str) -> int:
-    """Count what people have made in a database."""
-    return int(str(node.ask(_OWN, database=database)[0]["count"]))
+def own_objects(node: Node, database: str) -> tuple[str, ...]:
+    """Name what people have made in a database."""
+    return tuple(str(row["name"]) for row in node.ask(_OWN, database=database))
 
 
 def differences(node: Node, contents: Contents, skipped: Collection[str]) -> list[str]:
