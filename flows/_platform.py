@@ -12,7 +12,7 @@ from prefect import Flow
 
 from blocks.load import load_cluster
 from flows._own_database import refuse_ours
-from flows._platform_nights import keep_whole
+from flows._platform_nights import keep_outcome
 from flows._procedure import PROCEDURES, Procedure
 from runbook import fact, note
 from runbook.cluster import Cluster
@@ -57,8 +57,8 @@ class WholePlatform:
         for cluster in having:
             work = partial(self._walk, part, cluster)
             ended = self.parts.carry_out(part.name, cluster.name, work)
-            if ended.outcome == "whole" and not current().planning:
-                keep_whole(part.name, cluster.name)
+            if not current().planning:
+                keep_outcome(ended.outcome, part.name, cluster.name)
 
     def _nowhere(self, part: Procedure) -> None:
         """Tell of a part that no cluster has, or none of those whose settings can be read."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -10,12 +12,13 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect.flow_engine import run_flow
-from prefect.states import Running
+from prefect.states import Cancelled, Running
 
 from blocks.cluster import PostgresCluster
 from blocks.load import load_cluster
 from blocks.save import save
 from deployments.register import register
+from deployments.settings import POOL
 from flows._missed_nights import NIGHTLY
 from runbook.inventory import Inventory
 from runbook.platform.settings import Platform
@@ -132,3 +135,29 @@ def test_a_night_is_skipped_only_where_a_platform_has_just_done_its_part(nights:
     state, told = nights.night("waits")
     assert (state, nights.lines("waits")) == ("Skipped", 0), told
     assert f"({run}) is backing this up" in told
+
+
+def test_a_platform_that_died_or_has_failed_a_part_takes_no_night_away(nights: Nights) -> None:
+    members = ("dead", "lives", "gone", "failed")
+    nights.fall_due(*members)
+    nights.names(*members)
+    client, run, worker = nights.client, nights.here.create(), "pg-runbooks elsewhere"
+    client.set_flow_run_state(run, Running(), force=True)
+    client.update_flow_run(run, infrastructure_pid="elsewhere:4711")
+    carried = {"prefect.worker.name": worker, "prefect.work-pool.name": POOL}
+    client.update_flow_run_labels(run, carried)
+    assert nights.night("dead")[0] == "Completed"
+    client.send_worker_heartbeat(POOL, worker, 30)
+    state, told = nights.night("lives")
+    assert (state, nights.lines("lives")) == ("Skipped", 0), told
+    assert f"({run}) is backing this up" in told
+    client.update_flow_run(run, infrastructure_pid=f"{socket.gethostname()}:{os.getpid()}")
+    assert nights.night("gone")[0] == "Completed"
+    client.set_flow_run_state(run, Cancelled(), force=True)
+
+    mend = nights.breaks("failed")
+    platform = nights.whole()
+    client.set_flow_run_state(platform.id, Running(), force=True)
+    mend()
+    assert nights.night("failed")[0] == "Completed"
+    assert nights.lines("failed") == 1
