@@ -31,7 +31,9 @@ table inet {table} {{
   }}
 }}
 """
-_RULE = "    {where}tcp dport @closed reject with tcp reset"
+_RULE = "    {where}tcp dport @closed {verdict}"
+_REJECTS_SINCE = (5, 9)
+"""The first kernel that rejects before routing; an older one takes no such rule at all."""
 _OWN = "fib daddr type local "
 _LISTENING = "SELECT current_setting('listen_addresses') AS addresses"
 _EVERYWHERE = frozenset({"*", "0.0.0.0", "::"})  # noqa: S104 - what is looked for
@@ -94,7 +96,8 @@ class PortBlock:
     def _rules(self) -> list[str]:
         addresses = sorted({found for name in self.listening for found in self._found(name)})
         where = [f"{_family(address)} daddr {address} " for address in addresses]
-        return [_RULE.format(where=_OWN + each) for each in where or [""]]
+        ending = verdict(self.node.host.read("uname", "-r"))
+        return [_RULE.format(where=_OWN + each, verdict=ending) for each in where or [""]]
 
     def _found(self, name: str) -> set[str]:
         """Give the addresses of a name as the server's host knows them."""
@@ -109,6 +112,16 @@ class PortBlock:
     def _nft(self, arguments: tuple[str, ...], stdin: str = "") -> Action:
         command = Command(("nft", *arguments), user="root", stdin=stdin, timeout=60)
         return Execute(self.node.host, command)
+
+
+def verdict(release: str) -> str:
+    """Say what becomes of new connections on a kernel: told at once, or left to wait.
+
+    Ref.: Linux 5.9, reject of nf_tables at the prerouting stage
+    """
+    found = re.match(r"(\d+)\.(\d+)", release)
+    known = found is not None and (int(found[1]), int(found[2])) >= _REJECTS_SINCE
+    return "reject with tcp reset" if known else "drop"
 
 
 def listening(node: Node) -> tuple[str, ...]:
