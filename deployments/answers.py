@@ -58,6 +58,7 @@ def answer(
     run: UUID,
     decision: Literal["approve", "refuse"],
     *,
+    question: str = "",
     approver: str = "",
     reason: str = "",
     confirm: str = "",
@@ -66,6 +67,7 @@ def answer(
 ) -> None:
     """Answer a waiting run as the user of this machine, whatever name is given beside it.
 
+    `question` is the one that was read: Refused where the run asks another by now.
     The run goes on in a worker, which judges code or signature; follow it with
     `deployments.orders.follow`.
     """
@@ -80,7 +82,9 @@ def answer(
     signed = Signed(user=user, signature=signature)
     try:
         with get_client(sync_client=True) as client:
-            answer_signed(client, _paused(client, run), given, signed)
+            found = _paused(client, run)
+            _insist_on(question, found)
+            answer_signed(client, found, given, signed)
     except NotPausedError:
         raise _not_waiting(run, "somebody else was faster") from None
     except FlowPauseTimeout:
@@ -101,6 +105,16 @@ def _paused(client: SyncPrefectClient, run: UUID) -> FlowRun:
     if found.state is None or not found.state.is_paused():
         raise _not_waiting(run, f"it is {found.state_name}")
     return found
+
+
+def _insist_on(question: str, run: FlowRun) -> None:
+    """Refused when a run does not ask any more what was read."""
+    if question and question_of(run) != question:
+        raise Refused(
+            f"run {run.id} asks something else by now",
+            detail="what you have read was answered meanwhile; your answer was not given",
+            hint=f"Read what it asks now, and answer that: pg-runbooks approve {run.id}",
+        )
 
 
 def _not_waiting(run: UUID, detail: str) -> Refused:

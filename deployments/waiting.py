@@ -19,7 +19,7 @@ from prefect.exceptions import FlowPauseTimeout, NotPausedError
 from prefect.flow_runs import resume_flow_run
 
 from deployments.settings import POOL
-from flows._form import EXPIRED, EXPIRY_MARGIN, Signed, door_key, read_note
+from flows._form import EXPIRED, EXPIRY_MARGIN, Signed, door_key, offered, read_note
 
 _LIMIT = 200
 
@@ -55,12 +55,13 @@ def answer_signed(
     What Prefect raises of an answer that it does not take is raised.
     """
     key = door_key(question_of(run), given)
+    said = {**given, "decision": offered(client, run, given["decision"])}
     if read_note(client, run.id, key) is not None:
         client.delete_flow_run_input(run.id, key)
     text = json.dumps(signed.model_dump_json())
     client.create_flow_run_input(run.id, key, text, sender="pg-runbooks")
     try:
-        resume_flow_run(run.id, run_input=dict(given), _sync=True)  # type: ignore[call-arg]
+        resume_flow_run(run.id, run_input=said, _sync=True)  # type: ignore[call-arg]
     except BaseException:
         client.delete_flow_run_input(run.id, key)
         raise

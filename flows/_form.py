@@ -6,9 +6,9 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Annotated, Literal, cast
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import Pause
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, BeforeValidator, Field, create_model
 from pydantic.config import JsonDict
 
 from flows._policy import approval_of
@@ -35,10 +35,15 @@ EXPIRY_MARGIN = timedelta(hours=1)
 EXPIRED = "nobody answered in time"
 
 
+def _decided(said: object) -> str:
+    """Give a decision without the plan that an approval in the form names."""
+    return str(said).partition(" ")[0]
+
+
 class ApprovalForm(RunInput):
     """What the form asks."""
 
-    decision: Literal["approve", "refuse"] = Field(
+    decision: Annotated[Literal["approve", "refuse"], BeforeValidator(_decided)] = Field(
         description="refuse ends the run as cancelled and takes back what it has prepared; "
         "Prefect's own Cancel leaves that there. Nothing has been changed yet."
     )
@@ -157,6 +162,8 @@ def _insist_in_time(
 def _form(plan: Plan, question: str, settings: Approval, page: str) -> type[ApprovalForm]:
     """Make the form for one plan: a wrong or missing cluster name is told before it counts.
 
+    Its approval names the plan, so that a form that was opened for an earlier one is not taken.
+
     The UI gives the text little room, so it begins with what matters and with the way to the page.
     """
     confirm = Field(
@@ -166,7 +173,7 @@ def _form(plan: Plan, question: str, settings: Approval, page: str) -> type[Appr
     )
     base: type[ApprovalForm] = ProvenForm if settings.policy else ApprovalForm
     form = create_model("ApprovalForm", __base__=base, confirm=(str, confirm))
-    form.model_config["json_schema_extra"] = _confirmed(plan.cluster)
+    form.model_config["json_schema_extra"] = _offered(plan)
     form.model_rebuild(force=True)
     until = f"Answer before {datetime.now(UTC) + settings.deadline:%Y-%m-%d %H:%M} UTC."
     link = f" [The whole plan on a page of its own]({page})." if page else ""
@@ -175,12 +182,28 @@ def _form(plan: Plan, question: str, settings: Approval, page: str) -> type[Appr
     return form.with_initial_data(description=text)
 
 
-def _confirmed(cluster: str) -> JsonDict:
-    """Say in the form's schema that an approval needs the cluster's name; a refusal does not."""
-    return {
-        "if": {"properties": {"decision": {"const": "approve"}}},
-        "then": {"required": ["confirm"], "properties": {"confirm": {"const": cluster}}},
-    }
+def _offered(plan: Plan) -> Callable[[JsonDict], None]:
+    """Say in the form's schema which plan is approved, and that it needs the cluster's name."""
+    approves = f"approve plan {plan.digest[:12]}"
+
+    def extend(schema: JsonDict) -> None:
+        fields = cast("dict[str, JsonDict]", schema["properties"])
+        fields["decision"]["enum"] = [approves, "refuse"]
+        schema["if"] = {"properties": {"decision": {"const": approves}}}
+        confirmed: JsonDict = {"confirm": {"const": plan.cluster}}
+        schema["then"] = {"required": ["confirm"], "properties": confirmed}
+
+    return extend
+
+
+def offered(client: SyncPrefectClient, run: FlowRun, decision: str) -> str:
+    """Give a decision in the words that the form of a waiting run offers for it."""
+    keys = run.state.state_details.run_input_keyset if run.state else None
+    if not keys:
+        return decision
+    found = client.filter_flow_run_input(run.id, keys["schema"], limit=1, exclude_keys=set())
+    choices = found[0].decoded_value["properties"]["decision"]["enum"] if found else []
+    return next((str(each) for each in choices if _decided(each) == decision), decision)
 
 
 def _times(run: UUID, key: str) -> tuple[datetime, datetime]:

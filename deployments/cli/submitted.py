@@ -80,6 +80,7 @@ def give(asked: Waiting, given: Given) -> None:
     answer(
         asked.run,
         given.decision,
+        question=asked.key,
         approver=given.approver,
         reason=given.reason,
         confirm=given.confirm,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -139,6 +140,17 @@ class Here:
         state = self.client.read_flow_run(run).state
         assert state is not None
         return state
+
+
+def approves(client: SyncPrefectClient, run: UUID) -> str:
+    """Give what the form of a waiting run offers for an approval, as a browser reads it."""
+    state = client.read_flow_run(run).state
+    assert state is not None
+    keys = state.state_details.run_input_keyset or {}
+    (found,) = client.filter_flow_run_input(run, keys["schema"], limit=2, exclude_keys=set())
+    approval, refusal = json.loads(found.value)["properties"]["decision"]["enum"]
+    assert refusal == "refuse"
+    return str(approval)
 
 
 def world_of(room: Room, cluster: str) -> set[str]:

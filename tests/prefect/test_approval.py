@@ -15,13 +15,15 @@ from prefect.flow_runs import resume_flow_run
 from prefect.states import AwaitingRetry, Cancelling
 
 from deployments.answers import answer, pending, waiting
+from deployments.cli.questions import Given
+from deployments.cli.submitted import give
 from deployments.reaper import reap
 from runbook.audit import read_trail
 from runbook.audit.history import past_runs
 from runbook.audit.verification import verified
 from runbook.errors import Refused
 from tests.prefect import procedures
-from tests.prefect.conftest import ClusterMaker, Here, world_of
+from tests.prefect.conftest import ClusterMaker, Here, approves, world_of
 from tests.prefect.room import Room
 
 
@@ -164,7 +166,8 @@ def test_an_answer_in_the_form_is_not_his_who_mistyped_at_the_command_line(
     touch.go(run)
     with pytest.raises(Refused, match="not accepted"):
         answer(run, "approve", approver="dana", confirm="shopp")
-    given = {"decision": "approve", "approver": "Grace", "reason": "", "confirm": touch.cluster}
+    given = {"approver": "Grace", "reason": "", "confirm": touch.cluster}
+    given["decision"] = approves(touch.client, run)
     resume_flow_run(run, run_input=given)
     assert touch.go(run).is_completed()
     (entry,) = [
@@ -277,6 +280,26 @@ def test_a_world_that_changed_meanwhile_is_asked_about_again(room: Room, touch: 
     assert touch.go(run).name == "Suspended"
     answer(run, "approve", confirm=touch.cluster)
     assert touch.go(run).is_completed()
+
+
+def test_an_answer_counts_only_for_the_plan_that_was_read(room: Room, touch: Here) -> None:
+    run = touch.create()
+    touch.go(run)
+    read = waiting(run)
+    form = {"decision": approves(touch.client, run), "approver": "Ada", "confirm": touch.cluster}
+    (room.state / "world" / touch.cluster / "second").touch()
+    answer(run, "approve", approver="Bob", confirm=touch.cluster)
+    assert touch.go(run).name == "Suspended"
+    ada = Given("approve", "Ada", "", touch.cluster)
+    with pytest.raises(Refused, match="asks something else by now") as refused:
+        give(read, ada)
+    assert f"pg-runbooks approve {run}" in refused.value.hint
+    with pytest.raises(RuntimeError, match=r"'approve plan \w{12}' is not one of"):
+        resume_flow_run(run, run_input=form, _sync=True)  # type: ignore[call-arg]
+    give(waiting(run), ada)
+    assert touch.go(run).is_completed()
+    told = [e for e in read_trail(room.state / "audit" / f"{run}.jsonl") if e["event"] == "answer"]
+    assert [entry["approver"] for entry in told] == ["Ada"]
 
 
 def test_a_run_with_nothing_to_do_says_so_and_asks_nobody(room: Room, touch: Here) -> None:

@@ -27,7 +27,7 @@ from runbook.approvers.one_time_code import new_secret
 from runbook.approvers.policy import ApprovalPolicy, Person, Rule
 from runbook.audit import read_trail
 from tests.prefect import procedures
-from tests.prefect.conftest import ClusterMaker, Here, world_of
+from tests.prefect.conftest import ClusterMaker, Here, approves, world_of
 from tests.prefect.room import Room
 
 _BY_SOME = Rule(approvals=1, requester_may_approve=True)
@@ -95,7 +95,7 @@ def test_a_wrong_code_in_the_form_is_asked_again_and_the_right_one_completes(
     run = touch.create()
     assert touch.go(run).name == "Suspended"
     assert "One person approves (dana, kim)" in waiting(run).question
-    form = {"decision": "approve", "approver": "dana", "confirm": touch.cluster}
+    form = {"decision": approves(client, run), "approver": "dana", "confirm": touch.cluster}
     resume_flow_run(run, run_input={**form, "code": "000000"}, _sync=True)  # type: ignore[call-arg]
     assert touch.go(run).name == "Suspended"
     asked = waiting(run).question

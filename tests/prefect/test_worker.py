@@ -22,7 +22,7 @@ from deployments.orders import Standing, Told, follow, order, standing
 from runbook.audit import read_trail
 from runbook.lock import holder_of
 from tests.prefect import procedures
-from tests.prefect.conftest import Here, world_of
+from tests.prefect.conftest import Here, approves, world_of
 from tests.prefect.nights import late, miss_nights, no_worker, runs_of
 from tests.prefect.room import Room, until
 
@@ -34,8 +34,9 @@ def _follow(run: UUID, lines: list[Told] | None = None, **how: bool) -> Standing
     return follow(run, kept.append, timeout=180, **how)
 
 
-def _approve_in_the_form(run: UUID, cluster: str) -> None:
-    given = {"decision": "approve", "approver": "Ada", "reason": "", "confirm": cluster}
+def _approve_in_the_form(client: SyncPrefectClient, run: UUID, cluster: str) -> None:
+    given = {"approver": "Ada", "reason": "", "confirm": cluster}
+    given["decision"] = approves(client, run)
     resume_flow_run(run, run_input=given)
 
 
@@ -45,7 +46,7 @@ def _active(client: SyncPrefectClient) -> list[FlowRun]:
 
 
 def test_a_waiting_run_survives_a_restart_of_server_worker_and_reaper(
-    room: Room, deployed: str
+    room: Room, client: SyncPrefectClient, deployed: str
 ) -> None:
     name = deployed
     lines: list[Told] = []
@@ -55,7 +56,7 @@ def test_a_waiting_run_survives_a_restart_of_server_worker_and_reaper(
     room.kill_everything()
     room.start()
     assert standing(run).waiting, standing(run)
-    _approve_in_the_form(run, name)
+    _approve_in_the_form(client, run, name)
     end = _follow(run, until_waiting=False)
     assert end.completed, end
     assert world_of(room, name) == {"first", "second", "third"}
