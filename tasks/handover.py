@@ -92,13 +92,15 @@ def _nobody_went_on(job: Handover, *, accept_behind: bool) -> None:
     """Insist that no node, silent or not, was the primary after what the new one has."""
     new, mine, found = job.new, job.survey.state(job.new).timeline, newer(job)
     accept = "mode=failover and accept_behind=true" if job.begun else "accept_behind=true"
+    writers = ", ".join(map(str, job.survey.writable))
+    back = f"stop {writers} first, then start it" if writers else "start it"
     check(
         f"no node is on a newer timeline than {new} ({mine})",
         lambda: not found.timelines,
         seen=lambda: found.told,
         unless=lambda: accept_behind and not job.begun,
         hint=f"It was the primary, or followed it, after what {new} has, and holds what was "
-        "written since: start it, or promote one of its standbys. Where that is gone for good or "
+        f"written since: {back}, or promote one of its standbys. Where that is gone for good or "
         f"not wanted (a promotion by mistake, a restore to an earlier moment): {accept}.",
     )
     if found.timelines:

@@ -320,5 +320,6 @@ def test_a_primary_of_before_that_comes_back_is_no_promotion_to_finish(healthy: 
         refused = fail_over(healthy, to=name)
         assert refused.ended == "CheckFailed", refused.said
         assert "fc: timeline 3" in refused.said
+        assert "stop fb first, then start it" in refused.said
     assert fail_over(healthy, accept_behind=True).completed
     assert_in_service(healthy, back)
