@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from deployments.cli.finding import Finding
 from deployments.cli.logical_findings import logical_findings
 from runbook.inventory import read_inventory
 from runbook.logical.load import survey
+from runbook.logical.metadata import LogicalMetadata, StoredPart
 from runbook.logical.recovery.comparison import differences, own_objects, unexpected
 from runbook.logical.recovery.definitions import deviating_roles, deviations
 from tests.lab import processes, split, trouble
@@ -164,6 +167,39 @@ def test_one_that_is_still_uploaded_and_one_of_a_longer_guid_are_not_the_latest(
     (pair.folder / f"{longer}.json").write_text("{}")
     (pair.folder / f"{longer}-0").write_bytes(b"not ours")
     assert f"backup:** {pair.id}," in planned(pair, backup="latest")
+
+
+def test_a_backup_of_another_system_is_told(pair: Recoverable) -> None:
+    """Of a new site, or a server made anew: the nightly backups stop until it is said once."""
+    assert "ANOTHER SYSTEM" not in planned(pair)
+    now = datetime.now(UTC)
+    paths = sorted(pair.folder.glob(f"{pair.id}-*"), key=lambda path: int(path.name.split("-")[-1]))
+    parts = [
+        StoredPart(name=path.name, size=path.stat().st_size, sha256=_digest(path.read_bytes()))
+        for path in paths
+    ]
+    record = LogicalMetadata(
+        **dict.fromkeys(("server_version", "dump_version", "encoding", "cipher", "kdf"), ""),
+        id=pair.id,
+        cluster=pair.name,
+        node="lrr",
+        system_identifier="7401",
+        format="openssl",
+        key_name="current",
+        run_id="",
+        parts=parts,
+        dump_size=len(pair.sql),
+        dump_sha256=_digest(pair.sql),
+        **dict.fromkeys(("began", "finished", "verified"), now),
+    )
+    (pair.folder / f"{pair.id}.json").write_bytes(record.text())
+    told = planned(pair)
+    assert f"ANOTHER SYSTEM:** {pair.id} is of 7401" in told
+    assert "take backups now, with other_system=true, once" in told
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def test_an_alias_that_leads_elsewhere_is_refused(pair: Recoverable) -> None:
