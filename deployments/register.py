@@ -184,7 +184,7 @@ def _ensure_deployment(client: SyncPrefectClient, plot: Plot) -> Registered | No
     existing = _existing(client, plot.name)
     if existing is None and not plot.offered:
         return None
-    if existing is not None and existing.version == plot.version and not _is_limited(existing):
+    if existing is not None and _is_as_wanted(existing, plot):
         return Registered(plot.name, "unchanged")
     paused = existing.paused if existing else False
     flow = flow_of(plot.entrypoint)
@@ -212,6 +212,12 @@ def _existing(client: SyncPrefectClient, name: str) -> DeploymentResponse | None
         return client.read_deployment_by_name(name)
     except ObjectNotFound:
         return None
+
+
+def _is_as_wanted(existing: DeploymentResponse, plot: Plot) -> bool:
+    """Tell whether it is left alone; one whose schedules were all deleted has its night anew."""
+    has_nights = bool(existing.schedules) or not plot.scheduled
+    return existing.version == plot.version and has_nights and not _is_limited(existing)
 
 
 def _is_limited(existing: DeploymentResponse) -> bool:

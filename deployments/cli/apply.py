@@ -47,3 +47,6 @@ def _show(done: Sequence[Change], *, dry_run: bool) -> None:
     count = sum(change.verb != "unchanged" for change in done)
     verb = "would be written" if dry_run else "written"
     print(f"{count} of {len(done)} blocks {verb}." if count else "All blocks are already so.")
+    clusters = [one for one in done if one.kind == "cluster" and one.verb != "unchanged"]
+    if clusters and not dry_run:
+        print("Next, for their deployments and nights: pg-runbooks register")

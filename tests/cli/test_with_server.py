@@ -68,7 +68,8 @@ def control(shop: ShopOfTests) -> Iterator[Control]:
             assert time.monotonic() < until, log.read_text()
             time.sleep(0.1)
         made = Control(shop, port, up)
-        assert made.command("apply", str(shop.inventory)).returncode == 0
+        applied = made.command("apply", str(shop.inventory))
+        assert (applied.returncode, applied.stdout.split()[-2:]) == (0, ["pg-runbooks", "register"])
         assert made.command("register").returncode == 0
         yield made
     finally:

@@ -8,9 +8,11 @@ import subprocess
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import (
     BlockDocumentUpdate,
+    DeploymentScheduleCreate,
     DeploymentUpdate,
     WorkPoolUpdate,
 )
+from prefect.client.schemas.schedules import CronSchedule
 from prefect.utilities.callables import parameter_schema
 
 from blocks.cluster import PostgresCluster
@@ -79,6 +81,7 @@ def test_no_deployment_has_a_limit_and_one_that_had_loses_it(
 def test_check_names_a_paused_pool_and_a_schedule_that_is_off(
     client: SyncPrefectClient, deployed: str
 ) -> None:
+    register("Europe/Berlin", ("flows",), [deployed])
     pool, *rest = nights_told()
     assert (pool.what, pool.gravity) == (f"work pool {POOL} is not paused", "")
     assert not [one for one in rest if deployed in one.what]
@@ -96,6 +99,46 @@ def test_check_names_a_paused_pool_and_a_schedule_that_is_off(
     assert "is paused: no run begins" in paused.what
     assert f"the schedule of tick/{deployed} is off" in off.what
     assert f"schedule resume tick/{deployed} {schedule}" in off.hint
+
+
+def test_check_tells_nights_that_are_gone_and_registering_again_makes_them(
+    client: SyncPrefectClient, deployed: str
+) -> None:
+    missing = [one for one in nights_told() if deployed in one.what]
+    assert {f"base-backup/{deployed} has no schedule: it does not run by itself"} <= {
+        one.what for one in missing
+    }
+    assert {(one.gravity, one.hint) for one in missing} == {("warning", "pg-runbooks register")}
+
+    register("Europe/Berlin", ("flows",), [deployed])
+    assert not [one for one in nights_told() if deployed in one.what]
+    backup = client.read_deployment_by_name(f"base-backup/{deployed}")
+    own = DeploymentScheduleCreate(schedule=CronSchedule(cron="0 4 * * *"), active=True)
+    client.create_deployment_schedules(backup.id, [own])
+    client.delete_deployment_schedule(backup.id, backup.schedules[0].id)
+    (note,) = [one for one in nights_told() if deployed in one.what]
+    assert (note.gravity, "another schedule than nightly" in note.what) == ("note", True)
+
+    (left,) = client.read_deployment_schedules(backup.id)
+    client.delete_deployment_schedule(backup.id, left.id)
+    assert [one.gravity for one in nights_told() if deployed in one.what] == ["warning"]
+    made = {one.name: one.verb for one in register("Europe/Berlin", ("flows",), [deployed])}
+    assert {name for name, verb in made.items() if verb != "unchanged"} == {
+        f"base-backup/{deployed}"
+    }
+    assert nights(client, f"base-backup/{deployed}") == ["nightly"]
+
+
+def test_check_names_a_paused_queue(client: SyncPrefectClient) -> None:
+    (queue,) = client.read_work_queues(work_pool_name=POOL)
+    client.update_work_queue(queue.id, is_paused=True)
+    try:
+        told = [one for one in nights_told() if one.gravity == "warning"]
+    finally:
+        client.update_work_queue(queue.id, is_paused=False)
+    assert f"work queue {queue.name} of pool {POOL} is paused: no run in it begins" in {
+        one.what for one in told
+    }
 
 
 def nights_told() -> list[Finding]:
