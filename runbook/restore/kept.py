@@ -25,6 +25,16 @@ for link in "$1"/pg_tblspc/*; do readlink "$link"; done
 if [ -e "$1/tablespace_map" ]; then cut -d ' ' -f 2- "$1/tablespace_map"; fi; true
 """
 
+# Arguments: a tablespace's directory, where to keep what is in it, and the pattern of that.
+_TAKE_OUT = """set -eu
+cd /
+set -- "$2" "$1"/$3
+if [ ! -e "$2" ]; then exit 0; fi
+mkdir -p -m 700 "$1"
+mv -t "$@"
+sync "$1"
+"""
+
 
 @dataclass(frozen=True)
 class Aside:
@@ -90,8 +100,19 @@ class Aside:
     def is_half_back(self) -> bool:
         """Tell whether an undo has put it back in some places and not in all."""
         host, user = self.node.host, self.node.os_user
-        back = (self.stamp in kept(host, place, user)["undone"] for place in self.places)
+        places = (*self.places, *self.brought())
+        back = (self.stamp in kept(host, place, user)["undone"] for place in places)
         return self.kind == "aside" and any(back)
+
+    def brought(self) -> tuple[Place, ...]:
+        """Give the tablespaces that only the restored data has: nothing was set aside there."""
+        host, user, live = self.node.host, self.node.os_user, self.data.live
+        mark, made = read_mark(host, live, user), self._begun_by()
+        came: tuple[str, ...] = (live,) if mark is not None and mark.stamp == self.stamp else ()
+        came += (self.data.incoming(made),) if made else ()
+        own = _linked(self.node, self.directory(self.data))
+        found = (place for directory in came for place in _linked(self.node, directory))
+        return tuple(place for place in dict.fromkeys(found) if place not in own)
 
     def is_whole(self) -> bool:
         """Tell whether all of the old data went aside, also where its entries move one by one."""
@@ -113,7 +134,7 @@ class Aside:
                 f"{self.directory(self.data)} holds WAL, not a data directory",
                 hint="It is kept to be read with pg_waldump, and for discard-aside.",
             )
-        actions: list[Action] = list(self._not_in_place())
+        actions: list[Action] = [*self._brought_taken_out(), *self._not_in_place()]
         for place in self.places:
             old, now = place.aside(self.stamp), place.undone(self.stamp)
             command = swap(place, old, now, user=self.node.os_user)
@@ -128,6 +149,13 @@ class Aside:
             if mark is not None and mark.stamp == self.stamp:
                 return made
         return ""
+
+    def _brought_taken_out(self) -> Iterator[Action]:
+        """Keep as undone what only the restored data links to, where the next restore may go."""
+        for place in self.brought():
+            argv = ("sh", "-c", _TAKE_OUT, "out", place.live, place.undone(self.stamp), place.only)
+            line = f"mv {place.live}/{place.only} {place.undone(self.stamp)}/"
+            yield Execute(self.node.host, Command(argv, user=self.node.os_user), shown=line)
 
     def _not_in_place(self) -> Iterator[Action]:
         """Keep as undone what the restore had not put in place: parts of it may be gone."""
@@ -206,6 +234,13 @@ def _others(node: Node, directory: str, stamp: str) -> tuple[Place, ...] | None:
     if wal:
         places.append(whole_place(look(node.host, wal, node.os_user)))
     return tuple(place for place in places if _moved(node, place, stamp))
+
+
+def _linked(node: Node, directory: str) -> tuple[Place, ...]:
+    """Give the tablespaces that a data directory links to; none where it holds no data."""
+    text = node.host.read("sh", "-c", _LINKS, "links", directory, user=node.os_user)
+    major, _, *locations = text.splitlines() or ("", "")
+    return tuple(tablespace_place(each, major) for each in dict.fromkeys(locations) if each)
 
 
 def _moved(node: Node, place: Place, stamp: str) -> bool:

@@ -170,6 +170,25 @@ def test_tablespaces_go_where_the_map_says(shop: Scene) -> None:
     assert contents.fingerprint(shop.node) == before
 
 
+def test_undo_takes_a_tablespace_out_again_that_only_the_restore_has_brought(shop: Scene) -> None:
+    cold = shop.node.tablespaces["cold"]
+    for kind in ("TABLE", "INDEX"):
+        moved = f"ALTER {kind} ALL IN TABLESPACE cold SET TABLESPACE pg_default"
+        shop.node.psql(moved, database="shop")
+    shop.node.psql("DROP TABLESPACE cold")
+    before = contents.fingerprint(shop.node)
+    for way in ({}, {"at": Point("6", 3)}, {}):
+        assert shop.restore(**way).ended in ("completed", "killed")
+        assert shop.run("instance-restore-undo", at=Point("5", 1)).ended == "killed"
+        undone = shop.run("instance-restore-undo")
+        assert undone.completed, undone.said
+        assert contents.fingerprint(shop.node) == before
+        assert not list(cold.glob("PG_*"))
+    for path in shop.node.directory.glob("main.undone-*"):
+        assert shop.run("discard-aside", stamp=path.name.rpartition("-")[2]).completed
+    assert not list(cold.iterdir())
+
+
 def test_undo_leaves_a_younger_tablespace_alone(shop: Scene) -> None:
     young = shop.node.directory / "tablespaces" / "young"
     young.mkdir(mode=0o700)
