@@ -240,6 +240,32 @@ def test_limits_for_applications_end_no_load(rich: bytes, target: PostgresNode) 
     assert done.rows
 
 
+def test_a_load_through_ssh_may_need_more_sessions_than_a_connection_has(
+    source: PostgresNode, target: PostgresNode
+) -> None:
+    """Four databases at once, each with indexes that are still built, and rows of the next."""
+    names = [f"slow{number}" for number in range(6)]
+    for name in names:
+        source.psql(f"CREATE DATABASE {name}")
+        source.psql(_SLOW, database=name)
+    text = dump(source, "--exclude-database=rich", "--exclude-database=my*")
+    for name in names:
+        source.psql(f"DROP DATABASE {name}")
+    slow = text.replace(b"pg_sleep(0)", b"pg_sleep(0.005)")
+    _, done = loaded(slow, scene.node(target, "ssh"), lanes=6)
+    assert len([rows for rows in done.rows.values() if rows == 300]) == 6 * len(names)
+
+
+_SLOW = """
+CREATE FUNCTION slow(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql
+AS $$ BEGIN PERFORM pg_sleep(0); RETURN n; END $$;
+DO $$ BEGIN FOR t IN 1..6 LOOP
+  EXECUTE format('CREATE TABLE t%s AS SELECT generate_series(1, 300) AS n', t);
+  EXECUTE format('CREATE INDEX ON t%s (public.slow(n))', t);
+END LOOP; END $$;
+"""
+
+
 def test_a_server_that_does_not_run_is_unreachable(rich: bytes, target: PostgresNode) -> None:
     contents = survey(pieces(rich))
     target.stop()
