@@ -32,24 +32,20 @@ MaxStartups 100
 MaxSessions 10
 LogLevel VERBOSE
 # At this level bash leaves out ~/.bashrc: what a login does on this machine is no part of the lab.
-SetEnv {mark}={host.lab} SHLVL=2
+# What it reads in its place writes down the command that sshd has given it.
+SetEnv {mark}={host.lab} SHLVL=2 BASH_ENV={host.directory}/journal.sh
 Subsystem sftp /usr/lib/openssh/sftp-server
-ForceCommand {host.directory}/journal.sh
 """
 
 _JOURNAL = """\
-#!/bin/sh
-# Write down the command, then run it as sshd would have.
-command=$SSH_ORIGINAL_COMMAND
-unset SSH_ORIGINAL_COMMAND
-printf '%s\\t%s\\0' "$USER" "$command" >>{journal}
-if [ -n "$command" ]; then exec "$SHELL" -c "$command"; else exec "$SHELL" -l; fi
+unset BASH_ENV
+printf '%s\\t%s\\0' "$USER" "$BASH_EXECUTION_STRING" >>{journal}
 """
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A command that sshd ran, as its client sent it ("" for an interactive shell)."""
+    """A command that sshd ran, as its client sent it; interactive shells are not among them."""
 
     user: str
     command: str
@@ -113,7 +109,7 @@ def create_host(
     host.create_host_key()
     text = _CONFIGURATION.format(host=host, keys=keys, mark=processes.MARK)
     _write(directory / "sshd_config", text, 0o644)
-    _write(directory / "journal.sh", _JOURNAL.format(journal=directory / "journal"), 0o755)
+    _write(directory / "journal.sh", _JOURNAL.format(journal=directory / "journal"), 0o644)
     _write(directory / "journal", "", 0o666)
     host.start_ssh()
     return host
