@@ -65,16 +65,26 @@ is_podman && echo "podman cannot change restart policies; they stay as they are"
 )
 
 # A service without any container is scaled to 0; where there is none at all, they were removed.
+# A job that its policy restarts after a failure has done its work where it has ended without one;
+# podman cannot be told to hold it, so there nothing would tell that from a stop.
 UP = (
     LISTING
     + """pairs=$1; some=$2; shift 2
+is_done() {
+  [ "$($engine inspect -f '{{.State.Status}} {{.State.ExitCode}}' "$1")" = "exited 0" ]
+}
 for pair in $pairs; do
   policy=${pair#*=}; name=${policy%%:*}
   all=$(own "${pair%%=*}" "$@") || exit 2
   some=$some$all
   if [ "$policy" = no ]; then continue; fi
   for id in $all; do
-    case $(state "$id") in "true $name") ;; true*) is_podman || exit 1;; *) exit 1;; esac
+    case $(state "$id") in
+      "true $name") ;;
+      true*) is_podman || exit 1;;
+      "false on-failure") is_done "$id" && ! is_podman || exit 1;;
+      *) exit 1;;
+    esac
   done
 done
 [ -n "$some" ]

@@ -20,6 +20,7 @@ from tasks import apps
 from tests.lab.application import IMAGE
 from tests.lab.machine import Machine, provision
 from tests.lab.machines import MachinesLab
+from tests.lab.processes import until
 
 pytestmark = pytest.mark.lab
 
@@ -43,6 +44,13 @@ services:
     restart: unless-stopped
     init: true
     command: [sleep, "100000"]
+"""
+_JOB = f"""\
+  job:
+    image: {IMAGE}
+    restart: on-failure
+    command: [sh, -c, "exit $$(cat /end/code)"]
+    volumes: ["/opt/shop:/end"]
 """
 
 # The plugin's `ps` lists running containers only, and none of `run`, unless it is given -a.
@@ -149,3 +157,21 @@ def test_a_service_without_containers_is_scaled_to_nothing(shop: Shop) -> None:
     scaled = _COMPOSE.replace("    init: true\n", "    init: true\n    deploy: {replicas: 0}\n")
     shop.machine.run(["tee", FILE], stdin=scaled)
     assert shop.run(start=True).changed == 0
+
+
+def test_a_job_that_has_done_its_work_is_not_started_again(shop: Shop) -> None:
+    shop.machine.run(["tee", "/opt/shop/code"], stdin="0")
+    shop.machine.run(["tee", FILE], stdin=_COMPOSE + _JOB)
+    shop.compose("up", "-d", "-t", "1")
+    until(lambda: shop.seen() == [*RUNS, "stands on-failure"], "the job has ended")
+    assert shop.run(start=True).changed == 0
+    assert shop.run(start=False).changed == 2
+    assert shop.seen() == ["stands no"] * 3, "nothing starts it in between"
+    assert shop.run(start=True).changed == 2
+    until(lambda: shop.seen() == [*RUNS, "stands on-failure"], "the job has run again")
+    assert shop.run(start=True).changed == 0
+    shop.machine.run(["tee", "/opt/shop/code"], stdin="3")
+    assert shop.run(start=False).changed == 2
+    assert not shop.app.is_up()
+    shop.compose("start")
+    assert not shop.app.is_up(), "it fails, and is restarted"
