@@ -19,9 +19,13 @@ def loaded(kind: type[B], name: str, noun: str) -> B:
         block: B = kind.load(name, _sync=True)  # type: ignore[call-arg,assignment]
     except RuntimeError as error:
         # So Prefect wraps what it finds wrong with the values of a block.
-        if not isinstance(error.__cause__, ValidationError):
-            raise
-        raise unusable(kind, name, noun, error.__cause__) from None
+        if isinstance(error.__cause__, ValidationError):
+            raise unusable(kind, name, noun, error.__cause__) from None
+        raise SettingsError(
+            f"the settings of {noun} {name!r} cannot be read",
+            detail=f"Prefect met a {type(error.__cause__ or error).__name__} with them",
+            hint=f"See the block {kind.get_block_type_slug()}/{name} in the Prefect UI.",
+        ) from error
     except ValueError as error:
         known = ", ".join(saved_names(kind)) or "none"
         raise SettingsError(

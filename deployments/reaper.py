@@ -21,13 +21,14 @@ from prefect.states import Cancelled, Crashed
 from deployments.waiting import deadline_of, expire, runs_in, waiting_runs
 from flows._audit import copy_for
 from flows._codes import forget_codes
-from runbook.audit import end_unanswered
+from runbook.audit import end_unanswered, ends_waiting
 from runbook.marks import RunMark, carries, read_mark, remove_mark
 from runbook.watch import log
 
 _NEVER_STARTED_AFTER = timedelta(minutes=2)
 _LOOK_BACK = timedelta(days=2)
 
+_ENDING = (StateType.CANCELLED, StateType.CANCELLING, StateType.FAILED)
 _EXPIRED_BY_PREFECT = "and never resumed."
 _UNANSWERED = (
     "Nobody answered in time. What was prepared before the question stays until a next run."
@@ -166,12 +167,22 @@ def _cancelled(client: SyncPrefectClient, run: FlowRun) -> Reaped | None:
 def _clear_up(client: SyncPrefectClient, audit: Path, run: FlowRun) -> None:
     """Do for a run that was cancelled while it waited what it has had no process for."""
     forget_codes(client, run.id)
+    path = audit / f"{run.id}.jsonl"
+    if not ends_waiting(path) or not _has_waited_to_its_end(client, run):
+        return
     said = (run.state.message if run.state else "") or ""
     why = f"cancelled in Prefect while it waited; by whom, Prefect does not tell. {said}".rstrip()
-    ended = end_unanswered(audit / f"{run.id}.jsonl", said if said == _UNANSWERED else why)
+    ended = end_unanswered(path, said if said == _UNANSWERED else why)
     copy = copy_for(str(run.parameters.get("cluster", ""))) if ended else None
     if copy is not None:
         copy.expect(str(run.id))
+
+
+def _has_waited_to_its_end(client: SyncPrefectClient, run: FlowRun) -> bool:
+    """Tell whether nothing took it up again: the worker of another host has a record of its own."""
+    states = sorted(client.read_flow_run_states(run.id), key=lambda state: state.timestamp)
+    before = [state.type for state in states if state.type not in _ENDING]
+    return before[-1:] == [StateType.PAUSED]
 
 
 def _active(client: SyncPrefectClient) -> list[FlowRun]:

@@ -63,7 +63,7 @@ def end_unanswered(path: Path, why: str) -> bool:
 
     Only for a run that nothing can start again by itself: its own process would write that.
     """
-    if not _ends_waiting(path) or is_open(path):
+    if not ends_waiting(path) or is_open(path):
         return False
     trail = AuditTrail(path)
     try:
@@ -75,8 +75,8 @@ def end_unanswered(path: Path, why: str) -> bool:
         trail.close()
 
 
-def _ends_waiting(path: Path) -> bool:
-    """Look at the last line alone: most records have ended."""
+def ends_waiting(path: Path) -> bool:
+    """Tell whether the last entry of a record, where there is one, waits for a person."""
     last = path.read_bytes().rstrip(b"\n").rpartition(b"\n")[2] if path.exists() else b""
     return (decoded(last) or {}).get("event") == "waiting"
 

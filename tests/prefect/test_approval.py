@@ -12,7 +12,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.client.schemas.objects import StateType
 from prefect.flow_runs import resume_flow_run
-from prefect.states import AwaitingRetry, Cancelling
+from prefect.states import AwaitingRetry, Cancelled, Cancelling, Running
 
 from deployments.answers import answer, pending, waiting
 from deployments.cli.questions import Given
@@ -217,20 +217,23 @@ def test_a_run_that_was_killed_before_its_form_was_saved_stops_no_other_at_the_d
 def test_a_run_that_was_cancelled_while_it_waited_ends_in_its_record_and_only_once(
     room: Room, touch: Here
 ) -> None:
-    cancelled, waits, approved = touch.create(), touch.create(), touch.create()
-    for run in (cancelled, waits, approved):
+    runs = cancelled, waits, approved, elsewhere = [touch.create() for _ in range(4)]
+    for run in runs:
         assert touch.go(run).name == "Suspended"
-    answer(approved, "approve", approver="Ada", confirm=touch.cluster)
+    for run in (approved, elsewhere):
+        answer(run, "approve", approver="Ada", confirm=touch.cluster)
+    for state in (Running(), Cancelled(message="refused by Rita, in a worker of another host")):
+        touch.client.set_flow_run_state(elsewhere, state, force=True)
     touch.client.set_flow_run_state(cancelled, Cancelling())
     assert touch.client.read_flow_run(cancelled).state_name == "Cancelled"
     for _ in range(2):
         reap(room.state)
     audit = room.state / "audit"
-    ended, *others = [read_trail(audit / f"{run}.jsonl") for run in (cancelled, waits, approved)]
+    ended, *others = [read_trail(audit / f"{run}.jsonl") for run in runs]
     assert [entry["event"] for entry in ended][-2:] == ["waiting", "end"]
     assert ended[-1]["outcome"] == "NotAnswered"
     assert "cancelled in Prefect while it waited" in str(ended[-1]["error"])
-    assert [entries[-1]["event"] for entries in others] == ["waiting", "waiting"]
+    assert [entries[-1]["event"] for entries in others] == ["waiting"] * 3
     told = {past.run: past.outcome for past in past_runs(audit)}
     assert (told[str(cancelled)], told[str(waits)]) == ("not answered", "waiting")
     assert not [seen for seen in verified(audit).findings if seen.level == "broken"]
