@@ -69,9 +69,16 @@ class DockerCompose(BaseModel):
         return self._script(compose.UP, _pairs(policies), "idle" if idle else "")
 
     def stopping(self, host: Host) -> tuple[Action, ...]:
-        """Hold the restart policies down, so that nothing revives a container; then stop."""
+        """Hold the restart policies down, so that nothing revives a container; then stop.
+
+        What `compose run` has started (a migration, a console) is stopped first: `stop` leaves it.
+        """
         ids = " ".join(self._argv("ps", "-a", "-q"))
-        shown = f"{' '.join(self.engine)} update --restart=no $({ids})"
+        engine = " ".join(self.engine)
+        shown = (
+            f"{engine} update --restart=no $({ids}); {engine} stop those of them that "
+            "`compose run` has started and that still run"
+        )
         command = self._script(compose.HOLD, " ".join(self.services), ok=(0,))
         return (Execute(host, command, shown=shown), Execute(host, self.stop()))
 

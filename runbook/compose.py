@@ -16,19 +16,21 @@ from runbook.errors import SettingsError
 # A container that dies again and again counts as running for Docker, and is restarted by policy.
 # The plugin's `ps` lists what has stopped only with -a, which docker-compose before 1.25 lacks.
 # The first argument of each script is the container client, the last are the compose program and
-# its file. A one-off of `compose run` is held like the rest, and is no part of a service that runs.
-# Ref.: docker inspect, docker update, docker compose ps
+# its file. A one-off of `compose run` is held like the rest, and is no part of a service that runs;
+# compose `stop` leaves it running. What is gone between listing and question is asked for again.
+# Ref.: docker inspect, docker update, docker compose ps, docker compose stop
 LISTING = """engine=$1; shift
 every() {
   of=$1; shift
   "$@" ps -a -q $of 2>/dev/null || "$@" ps -q $of || exit 2
 }
+is_one_off() {
+  label='{{index .Config.Labels "com.docker.compose.oneoff"}}'
+  [ "$($engine inspect -f "$label" "$1")" = True ]
+}
 own() {
   listed=$(every "$@") || exit 2
-  for id in $listed; do
-    label='{{index .Config.Labels "com.docker.compose.oneoff"}}'
-    case $($engine inspect -f "$label" "$id") in True) ;; *) echo "$id";; esac
-  done
+  for id in $listed; do is_one_off "$id" || echo "$id"; done
 }
 is_podman() { $engine version 2>/dev/null | grep -qi podman; }
 state() {
@@ -49,7 +51,7 @@ STILL = (
     LISTING
     + """all=$(every "$@") || exit 2
 for id in $all; do
-  seen=$(state "$id") || exit 2
+  seen=$(state "$id") || exit 1
   case $seen in true*|dying*) exit 1;; "false "|"false no") ;; *) is_podman || exit 1;; esac
 done
 """
@@ -59,8 +61,16 @@ HOLD = (
     LISTING
     + """all=$(every "$@") || exit 2
 if [ -z "$all" ]; then exit 0; fi
-$engine update --restart=no $all >/dev/null && exit 0
-is_podman && echo "podman cannot change restart policies; they stay as they are"
+$engine update --restart=no $all >/dev/null || {
+  is_podman || exit 1
+  echo "podman cannot change restart policies; they stay as they are"
+}
+runs() { case $(state "$1" 2>/dev/null) in true*|dying*) ;; *) return 1;; esac; }
+once=
+for id in $all; do if runs "$id" && is_one_off "$id"; then once="$once $id"; fi; done
+if [ -z "$once" ]; then exit 0; fi
+$engine stop $once >/dev/null && exit 0
+for id in $once; do if runs "$id"; then exit 1; fi; done
 """
 )
 

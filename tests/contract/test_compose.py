@@ -138,6 +138,15 @@ def test_what_has_stopped_is_held_down_and_started_under_its_policies(shop: Shop
     assert shop.run(start=True).changed == 0
 
 
+def test_what_a_person_has_started_beside_the_services_is_stopped_as_well(shop: Shop) -> None:
+    shop.compose("run", "-d", "web", "sleep", "100000")  # a migration, a console
+    assert shop.run(start=False).changed == 2
+    assert shop.seen() == ["stands no"] * 3
+    assert shop.run(start=False).changed == 0
+    assert shop.run(start=True).changed == 2
+    assert shop.seen() == [*RUNS, "stands no"], "nobody starts it again"
+
+
 def test_containers_that_were_removed_are_told_with_the_way_on(shop: Shop) -> None:
     shop.compose("down", "-t", "1")
     with pytest.raises(CheckFailed, match="containers to start") as refused:
