@@ -41,8 +41,8 @@ def has_containers(app: App) -> Need:
         f"{app} has containers to start",
         app.is_made,
         seen=lambda: "none is there, not even a stopped one: they were removed, as by `down`",
-        hint=f"Make and start them on {app.host}: {app.managed_by.make()}. Then start the runbook "
-        "again. Where it is to stay away, take it out of the inventory first.",
+        hint=f"Make and start them on {app.host}: {app.host.shown(app.managed_by.make())}. Then "
+        "start the runbook again. Where it is to stay away, take it out of the inventory first.",
     )
 
 

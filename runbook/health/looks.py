@@ -97,9 +97,9 @@ def _server(scope: Scope, survey: Survey, read_all: bool, node: Node) -> list[Fi
 
 def _running(app: App) -> Finding:
     up = app.is_up()
-    has = app.managed_by
-    removed = "" if has.make() == has.start() else f"; where it has no containers: {has.make()}"
-    hint = f"Start it on {app.host}: {has.start()}{removed}"
+    start, make = (app.host.shown(each) for each in (app.managed_by.start(), app.managed_by.make()))
+    removed = "" if make == start else f"; where it has no containers: {make}"
+    hint = f"Start it on {app.host}: {start}{removed}"
     level = Level.OK if up else Level.CRITICAL
     return found(level, str(app), "containers", "all run" if up else "not all of it runs", hint)
 

@@ -30,6 +30,7 @@ set -eu
 systemctl enable -q --now containerd.service docker.socket docker.service
 docker import -c 'ENV PATH=/bin' /opt/lab/app.tar "$1" >/dev/null
 mkdir -p /opt/shop
+usermod -aG docker postgres
 """
 _COMPOSE = f"""\
 version: "3.7"
@@ -73,10 +74,12 @@ class Shop:
 
     machine: Machine
     directory: Path
+    user: str = ""
 
     @property
     def app(self) -> App:
         managed = {"kind": "docker-compose", "file": FILE, "program": ["compose-plugin"]}
+        managed |= {"user": self.user}
         host = {"name": self.machine.name, "way": self.machine.way()}
         return App.model_validate({"name": "shop", "host": host, "managed_by": managed})
 
@@ -149,9 +152,11 @@ def test_what_a_person_has_started_beside_the_services_is_stopped_as_well(shop: 
 
 def test_containers_that_were_removed_are_told_with_the_way_on(shop: Shop) -> None:
     shop.compose("down", "-t", "1")
+    shop.user = "postgres"
     with pytest.raises(CheckFailed, match="containers to start") as refused:
         shop.run(start=True)
     lines = refused.value.hint.partition(": ")[2].partition(". Then")[0]
+    assert lines.startswith("sudo -u postgres "), "the user of the settings"
     shop.machine.run(["sh", "-c", lines], timeout=120)
     assert shop.run(start=True).changed == 0
     assert shop.seen() == RUNS
