@@ -119,6 +119,8 @@ def fits(node: Node, backup: Backup, catalogue: Catalogue, wishes: Wishes) -> Re
             seen=lambda: f"{job.live} is {backup.id}, restored, and accepts writes",
             hint="Start without again=true, which brings that one to its end; then with it.",
         )
+    if seen.running is not None and not job.in_place():
+        _no_archiving_by_command_line(job)
     _tell(job, seen, wishes)
     return job
 
@@ -189,15 +191,7 @@ def finish(job: Restore) -> None:
         holds=job.finished,
         by=job.finish,
     )
-    check(
-        "no command line lets it archive into the archive of before",
-        lambda: not job.archives_by_command_line(),
-        seen=job.archiving,
-        hint="It may write over the files of an archive: take archive_mode and archive_command out "
-        "of the server's command line (options of the service, its unit), restart it, and start "
-        "the runbook again.",
-        unless=job.closed,
-    )
+    _no_archiving_by_command_line(job)
 
 
 @task("close the restore of {job.backup.id}")
@@ -214,6 +208,19 @@ def close(job: Restore) -> None:
         by=remains.cleared,
     )
     ensure("the restore has come to its end", holds=job.closed, by=job.close)
+
+
+def _no_archiving_by_command_line(job: Restore) -> None:
+    """Insist on it of the server that runs: of the one before where it tells in time, too."""
+    check(
+        "no command line lets it archive into the archive of before",
+        lambda: not job.archives_by_command_line(),
+        seen=job.archiving,
+        hint="It may write over the files of an archive: take archive_mode and archive_command out "
+        "of the server's command line (options of the service, its unit; a container is made anew "
+        "without them), restart it, and start the runbook again.",
+        unless=lambda: job.in_place() and job.closed(),
+    )
 
 
 def _tell_passed_over(catalogue: Catalogue, chosen: Backup) -> None:

@@ -62,6 +62,25 @@ def test_another_timeline_is_not_served_with_what_was_made_ready_to_fork(damaged
     assert damaged.node.psql(TIMELINE) == "1"
 
 
+def test_archiving_by_the_command_line_is_refused_while_the_server_is_in_service(
+    damaged: Scene,
+) -> None:
+    """After its start it would be found in the outage; what runs has the same command line."""
+    node, before = damaged.node, shop.fingerprint(damaged.node)
+    options = "-o", "-c archive_mode=on -c archive_command=true"
+    node.tool("pg_ctl", "-D", node.data_directory, "-w", *options, "-l", "/dev/null", "restart")
+    refused = damaged.restore(timeline="keep")
+    assert refused.ended == "CheckFailed"
+    assert "archive_command = 'true'" in refused.said
+    assert "out of the server's command line" in refused.said
+    assert refused.changed == 0
+    assert shop.fingerprint(node) == before
+    node.stop()
+    outcome = damaged.restore(timeline="keep")
+    assert outcome.completed, outcome.said
+    assert_restored(damaged)
+
+
 def test_what_has_lost_a_tablespace_is_made_ready_anew(damaged: Scene) -> None:
     assert damaged.restore(at=READY).ended == "killed"
     (part,) = damaged.node.tablespaces["cold"].glob("pgsql_tmp_incoming-*")
