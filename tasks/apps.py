@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from runbook import Need, ensure
+from runbook import Need, ensure, fact
 from runbook.apps import App
+from runbook.run import current
 from tasks._task import task
 
 
@@ -31,6 +32,8 @@ def start(apps: Sequence[App]) -> None:
 
 def started(app: App, *, within: float) -> None:
     """See that an application runs; a start makes no containers, and does not try to."""
+    if current().planning:
+        _tell_missing(app)
     needs = [has_containers(app)]
     ensure(f"{app} runs", holds=app.is_up, needs=needs, by=app.starting, within=within)
 
@@ -41,9 +44,21 @@ def has_containers(app: App) -> Need:
         f"{app} has containers to start",
         app.is_made,
         seen=lambda: "none is there, not even a stopped one: they were removed, as by `down`",
-        hint=f"Make and start them on {app.host}: {app.host.shown(app.managed_by.make())}. Then "
-        "start the runbook again. Where it is to stay away, take it out of the inventory first.",
+        hint=f"Make and start them on {app.host}: {_making(app)}. Then start the runbook again. "
+        "Where it is to stay away, take it out of the inventory first.",
     )
+
+
+def _tell_missing(app: App) -> None:
+    """Say it in the plan, where a need is not asked for; making them leaves the plan as it is."""
+    if app.managed_by.make() == app.managed_by.start() or app.is_made() or app.is_up():
+        return
+    ends = "none to be started: the run ends at its start unless they are made before"
+    fact(f"NO CONTAINERS of {app}", f"{ends}, on {app.host}: {_making(app)}", bound=False)
+
+
+def _making(app: App) -> str:
+    return app.host.shown(app.managed_by.make())
 
 
 def _stands_still(app: App, unless: Callable[[], bool]) -> bool:

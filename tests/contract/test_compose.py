@@ -88,6 +88,12 @@ class Shop:
         driver = Driver(self.directory, Nobody(), LogWatcher())
         return driver.run(Order("test", "", {}, body, tuple))
 
+    def plan(self) -> str:
+        """Plan the start; nothing changes."""
+        body = partial(_body, self.app, start=True)
+        driver = Driver(self.directory, Nobody(), LogWatcher())
+        return driver.dry_run(Order("test", "", {}, body, tuple)).plan.markdown()
+
     def compose(self, *words: str) -> None:
         self.machine.run(["docker-compose", "-f", FILE, *words], timeout=120)
 
@@ -157,7 +163,9 @@ def test_containers_that_were_removed_are_told_with_the_way_on(shop: Shop) -> No
         shop.run(start=True)
     lines = refused.value.hint.partition(": ")[2].partition(". Then")[0]
     assert lines.startswith("sudo -u postgres "), "the user of the settings"
+    assert lines in shop.plan(), "the plan tells it already"
     shop.machine.run(["sh", "-c", lines], timeout=120)
+    assert "NO CONTAINERS" not in shop.plan()
     assert shop.run(start=True).changed == 0
     assert shop.seen() == RUNS
 
@@ -171,6 +179,7 @@ def test_a_service_without_containers_is_scaled_to_nothing(shop: Shop) -> None:
     scaled = _COMPOSE.replace("    init: true\n", "    init: true\n    deploy: {replicas: 0}\n")
     shop.machine.run(["tee", FILE], stdin=scaled)
     assert shop.run(start=True).changed == 0
+    assert "NO CONTAINERS" not in shop.plan(), "there are to be none"
 
 
 def test_a_job_that_has_done_its_work_is_not_started_again(shop: Shop) -> None:
