@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from runbook.actions import Action, Work
+from runbook.actions import Action, Execute, Work
+from runbook.hosts import Command
 from runbook.postgres import Node
 from runbook.replication.clone_places import CLONE, NOTHING, Source
 from runbook.replication.following import Following
@@ -103,21 +104,31 @@ class Clone:
         return self._own(incoming) is not None and self._slot_keeps()
 
     def put_in_place(self) -> tuple[Action, ...]:
-        """Swap every place: old data aside, the clone in."""
+        """Swap every place: old data aside, the clone in, which has the node's own files by now."""
         host, user = self.node.host, self.node.os_user
         mark = read_mark(host, self.incoming, user)
         stamp = mark.stamp if mark else "$(date +%Y%m%d%H%M%S)"
-        return swaps(host, self.places.places(), CLONE, stamp, user=user)
+        return (*swaps(host, self.places.places(), CLONE, stamp, user=user), *self._unsaved())
 
     def closed(self) -> bool:
         """Tell whether the clone has been brought to its end."""
-        return self._unfinished() is None and self._half.is_over()
+        return self._unfinished() is None and self._half.is_over() and not self._is_saved()
 
     def close(self) -> tuple[Action, ...]:
         """Write into the mark that the standby has proven itself; a rejoin of before is over."""
         line = f"write the end of the rebuild into the mark in {self.live}"
         over = () if self._half.is_over() else (self._half.removal(),)
-        return (Work(self.node.host.name, line, self._close), *over)
+        return (Work(self.node.host.name, line, self._close), *over, *self._unsaved())
+
+    def _unsaved(self) -> tuple[Action, ...]:
+        """Remove what was saved, if it was: in a later rebuild it would be taken for the newest."""
+        if not self._is_saved():
+            return ()
+        command = Command(("rm", "-rf", "--", self.saved), user=self.node.os_user)
+        return (Execute(self.node.host, command),)
+
+    def _is_saved(self) -> bool:
+        return self.node.host.holds("test", "-e", self.saved, user=self.node.os_user)
 
     @property
     def _half(self) -> HalfRejoin:

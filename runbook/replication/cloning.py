@@ -219,9 +219,7 @@ class Cloning:
         if places.wal is not None:
             node.host.run(staging.link_wal(node, incoming, places.wal, CLONE))
         node.host.run(Command(("sync", "-f", *places.incoming(CLONE)), user=user))
-        node.host.run(
-            Command(("rm", "-rf", "--", self._configuration, self.clone.saved), user=user)
-        )
+        node.host.run(Command(("rm", "-f", "--", self._configuration), user=user))
         now = datetime.now(UTC)
         mark = RestoreMark(backup=job.made_of, run_id=current().id, verified=now, stamp=new_stamp())
         write_mark(node.host, incoming, user, mark)

@@ -234,8 +234,11 @@ def test_a_killed_removal_of_the_old_data_goes_on_on_another_port(healthy: Scene
             killed = rebuild(healthy, remove_old=True, at=point)
             assert killed.ended == "killed", f"{point}: {killed.said}"
             assert not (lost.data_directory / "postgresql.conf").exists()
+        (mark,) = lost.directory.glob("*.incoming-clone/pgsql_tmp_restored.json")
+        mark.unlink()  # as if the run had ended just before it was written
         done = rebuild(healthy, remove_old=True)
         assert done.completed, done.said
+        assert incoming(lost) == []
         assert_whole(healthy, "ra", "rb", "rc")
     finally:
         healthy.cluster = before
