@@ -20,7 +20,7 @@ from runbook.replication.way_back import told_to, way_back
 from runbook.units import readable_bytes
 from tasks import metadata
 from tasks._task import task
-from tasks.read_only import way_to_writes
+from tasks.read_only import RESET_IN_CATALOG, way_to_writes
 
 _LAG_BYTES = 16 << 20
 
@@ -221,12 +221,7 @@ def _ahead(job: Handover, seen: Survey) -> str:
 def _settings_fit(job: Handover, said: Mapping[str, Readiness]) -> None:
     new, mine = job.new, said[job.new.name]
     _capacity(job, said)
-    check(
-        f"{new} would accept writes as a primary",
-        lambda: not mine.read_only,
-        seen=lambda: "default_transaction_read_only is on there",
-        hint=way_to_writes(new),
-    )
+    _would_write(job, mine)
     check(
         f"{new} replays at once",
         lambda: mine.apply_delay == 0,
@@ -242,6 +237,23 @@ def _settings_fit(job: Handover, said: Mapping[str, Readiness]) -> None:
         hint="Wait for its end, or cancel it: a promotion or a stop would break it.",
     )
     _tell_archiving(job, said)
+
+
+def _would_write(job: Handover, mine: Readiness) -> None:
+    """Insist on what can be changed now: what the catalogue says, by a primary alone."""
+    new, source = job.new, mine.read_only
+    if mine.reads_by_catalog and not job.survey.writable:
+        way = f"On {new}, once it is promoted: {RESET_IN_CATALOG}"
+        again = "Where a step fails for it after the promotion: do so, and start again"
+        fact("READS ONLY", f"default_transaction_read_only is on, by: {source}. {way}. {again}.")
+        return
+    primary = job.old if mine.reads_by_catalog and job.old is not None else new
+    check(
+        f"{new} would accept writes as a primary",
+        lambda: not source,
+        seen=lambda: f"default_transaction_read_only is on there, set by: {source}",
+        hint=way_to_writes(primary),
+    )
 
 
 def _waits_for_nobody(

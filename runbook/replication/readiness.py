@@ -19,11 +19,14 @@ AT_LEAST = (
 )
 """A standby pauses its replay when one of these is smaller than on its primary."""
 
+_IN_CATALOG = ("global", "database", "user", "database user")
+
 _SETTINGS = f"""
 SELECT {", ".join(f"current_setting('{name}')::int AS {name}" for name in AT_LEAST)},
   current_setting('max_replication_slots')::int AS max_replication_slots,
   current_setting('synchronous_standby_names') AS synchronous_standby_names,
-  current_setting('default_transaction_read_only')::bool AS read_only,
+  (SELECT source FROM pg_catalog.pg_settings
+   WHERE name = 'default_transaction_read_only' AND setting = 'on') AS read_only,
   (SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'recovery_min_apply_delay')
     AS apply_delay,
   current_setting('archive_mode') AS archive_mode,
@@ -35,7 +38,10 @@ SELECT {", ".join(f"current_setting('{name}')::int AS {name}" for name in AT_LEA
 
 
 class Readiness(BaseModel):
-    """What a server's settings say; `apply_delay` in milliseconds, `backups` run there now."""
+    """What a server's settings say; `apply_delay` in milliseconds, `backups` run there now.
+
+    `read_only` tells what sets default_transaction_read_only, where it is on.
+    """
 
     model_config = ConfigDict(frozen=True)
     max_connections: int
@@ -45,13 +51,22 @@ class Readiness(BaseModel):
     max_locks_per_transaction: int
     max_replication_slots: int
     synchronous_standby_names: str
-    read_only: bool
+    read_only: str | None
     apply_delay: int
     archive_mode: str
     archive_command: str | None
     archive_library: str | None
     rewindable: bool
     backups: int
+
+    @property
+    def reads_by_catalog(self) -> bool:
+        """Tell whether sessions only read by what all servers of a cluster share.
+
+        Only the primary can change that: a standby has it until it is promoted.
+        Ref.: PostgreSQL 16, pg_settings.source; ALTER ROLE; ALTER DATABASE
+        """
+        return self.read_only in _IN_CATALOG
 
     @property
     def archiving(self) -> str:

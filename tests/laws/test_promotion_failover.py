@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.lab import half_record, judge, split, trouble
+from tests.lab import half_record, judge, processes, split, trouble
 from tests.lab.loopback import LoopbackLab
 from tests.laws import promotion_scene
 from tests.laws.outcome import Outcome, Point
@@ -242,6 +242,30 @@ def test_commits_never_wait_for_a_standby_that_cannot_follow(healthy: Scene) -> 
     new.reload()
     outcome = fail_over(healthy, accept_behind=True)
     assert outcome.completed, outcome.said
+    assert_in_service(healthy, new)
+
+
+def test_a_role_that_only_reads_holds_up_no_failover_for_a_standby_cannot_reset_it(
+    healthy: Scene,
+) -> None:
+    old, new, other = healthy.nodes
+    name = "default_transaction_read_only"
+    old.psql(f"ALTER ROLE postgres SET {name} = on")
+    promotion_scene.kill(healthy)
+    for node in (new, other):
+        processes.until(lambda node=node: node.psql(f"SHOW {name}") == "on", "it is replayed")
+    outcome = fail_over(healthy)
+    assert outcome.completed, outcome.said
+    assert outcome.plan is not None
+    reset = f"SET {name} = off; ALTER ROLE (or DATABASE) NAME RESET {name}"
+    told = f"READS ONLY:** {name} is on, by: user. On fb, once it is promoted: {reset}"
+    assert told in outcome.plan.markdown()
+    refused = healthy.run("promotion", to="fc")
+    assert refused.ended == "CheckFailed", refused.said
+    assert f"{name} is on there, set by: user" in refused.said
+    assert "On fb: ALTER SYSTEM RESET" in refused.said
+    new.psql(f"SET {name} = off; ALTER ROLE postgres RESET {name}")
+    assert_promoted(healthy, new, other)
     assert_in_service(healthy, new)
 
 
