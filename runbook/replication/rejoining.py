@@ -14,7 +14,7 @@ from runbook.replication.cloning import OWN_FILES, dropping, take_back
 from runbook.replication.configuration import copied
 from runbook.replication.connection import connection
 from runbook.replication.members import repmgr_of, repmgr_program
-from runbook.replication.returning import Return, Way
+from runbook.replication.returning import NO_SERVER_SINCE, Return, Way
 from runbook.restore.marks import RESTORED
 from runbook.run import current
 from runbook.standby.mark import COPIED
@@ -28,11 +28,11 @@ _THEIRS = (RESTORED, RECOVERED, COPIED, PASSFILE)
 # What pg_rewind takes away or overwrites: the WAL from the fork on, what tells the timelines, and
 # the node's own configuration. What a run of before has kept is all of it only while no server has
 # run here since; else it stays, under another name. Arguments: data directory, where to, first
-# segment, names.
+# segment, what tells whether that is so, names.
 _KEEP = """set -eu
 cd /
-live=$1 kept=$2 first=$3; shift 3
-if cmp -s "$kept/pg_control" "$live/global/pg_control"; then exit 0; fi
+live=$1 kept=$2 first=$3 same=$4; shift 4
+if sh -c "$same" same "$kept" "$live"; then exit 0; fi
 rm -rf -- "$kept.new"
 mkdir -m 700 "$kept.new" "$kept.new/pg_wal" "$kept.new/config"
 cp -p "$live/PG_VERSION" "$live/global/pg_control" "$kept.new/"
@@ -90,7 +90,7 @@ class Rejoining:
         size = job.primary.identity().wal_segment_size
         first = segment_of(job.alone.timeline, job.alone.fork, size)
         live = job.data.live
-        argv = ("sh", "-c", _KEEP, "keep", live, job.kept, first, *OWN_FILES)
+        argv = ("sh", "-c", _KEEP, "keep", live, job.kept, first, NO_SERVER_SINCE, *OWN_FILES)
         line = f"cp {live}/pg_wal/{first} and all later WAL, and the configuration, to {job.kept}"
         return (Execute(job.node.host, Command(argv, user=job.node.os_user), shown=line),)
 

@@ -13,6 +13,12 @@ from runbook.replication.half_rejoin import HalfRejoin
 from runbook.restore.place import Place
 from runbook.run import current
 
+# Arguments: what was kept, data directory. By coreutils alone: cmp is not on every node.
+NO_SERVER_SINCE = """[ -e "$1/pg_control" ] || exit 1
+kept=$(sha256sum <"$1/pg_control") && now=$(sha256sum <"$2/global/pg_control") &&
+[ "$kept" = "$now" ]
+"""
+
 
 class Way(Enum):
     """How a node becomes a standby again; the value is what the plan says."""
@@ -77,10 +83,8 @@ class Return:
 
     def is_kept(self) -> bool:
         """Tell whether what only the node holds is kept: no server has run there since."""
-        files = (f"{self.kept}/pg_control", f"{self.data.live}/global/pg_control")
-        return self.is_prepared() or self.node.host.holds(
-            "cmp", "-s", *files, user=self.node.os_user
-        )
+        argv = ("sh", "-c", NO_SERVER_SINCE, "same", self.kept, self.data.live)
+        return self.is_prepared() or self.node.host.holds(*argv, user=self.node.os_user)
 
 
 def kept_directory(data: Place, alone: Divergence | None) -> str:

@@ -41,7 +41,7 @@ _WRITE_INSIDE = re.compile(
 _READERS = re.compile(
     r"^\s*(?:env (?:[A-Z_]+=[\w.-]*\s+)+)?"
     r"(test|\[|stat|ls|cat|head|df|du|hostname|id|uname|command|which|readlink|realpath"
-    r"|find(?!.*-(delete|exec))|findmnt|mountpoint|nproc|free|true|echo|getent|sha256sum|cmp|ps|p?grep"
+    r"|find(?!.*-(delete|exec))|findmnt|mountpoint|nproc|free|true|echo|getent|sha256sum|ps|p?grep"
     r"|date|locale -a|sed -n(?!.*\s-i)"
     r"|pg_controldata|pg_isready|pg_verifybackup|pg_config|systemctl (is-\w+|show|status|cat)"
     r"|docker(-compose| compose)? (ps|inspect|images|config|version)|monit (summary|status)"

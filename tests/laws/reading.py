@@ -6,7 +6,7 @@ psql statements need no entry: they are judged by the servers' logs.
 
 from __future__ import annotations
 
-from runbook.replication import clone_places, history, limits
+from runbook.replication import clone_places, history, limits, returning
 from runbook.tools import pg_waldump
 from tests.laws import restore_scene
 
@@ -16,4 +16,5 @@ REPLICATION = (
     history._BYTES,
     limits._WOULD_BE,
     pg_waldump._COMMITS,
+    returning.NO_SERVER_SINCE,
 )
