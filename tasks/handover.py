@@ -107,8 +107,9 @@ def _nobody_went_on(job: Handover, *, accept_behind: bool) -> None:
         lacks = f"{new} has nothing of what was written there"
         fact("OLDER DATA", f"{found.told}: {lacks}; nothing fences it: keep it off until a rebuild")
     if found.unknown and (job.promoted or not job.survey.writable):
-        why = "; ".join(f"{name} ({said})" for name, said in found.unknown.items())
-        fact("NOT KNOWN", f"whether these were the primary since: {why}")
+        fact("NOT KNOWN", f"whether these were the primary since: {', '.join(found.unknown)}")
+        why = "; ".join(f"{name}: {said}" for name, said in found.unknown.items())
+        fact("why not known", why, bound=False)
 
 
 def _is_a_healthy_standby(job: Handover) -> None:

@@ -331,6 +331,9 @@ def test_a_standby_that_was_left_out_is_no_way_to_older_data(healthy: Scene) -> 
         unknown = fail_over(healthy, to="fc", dry_run=True)
     assert unknown.plan is not None, unknown.said
     assert "NOT KNOWN:** whether these were the primary since: fb" in unknown.plan.markdown()
+    (why,) = (fact for fact in unknown.plan.facts if fact.name == "why not known")
+    assert "does not answer" in why.value
+    assert not why.bound
 
 
 def test_a_primary_of_before_that_comes_back_is_no_promotion_to_finish(healthy: Scene) -> None:
