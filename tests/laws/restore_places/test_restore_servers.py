@@ -226,6 +226,6 @@ def test_a_standby_is_not_restored(loopback_lab: LoopbackLab, tmp_path: Path) ->
     taken = Scene(loopback_lab, pair.primary, tmp_path)
     taken.back_up()
     (tmp_path / "store" / taken.name).rename(tmp_path / "store" / scene.name)
-    refused: Any = scene.restore(backup=taken.backup)
+    refused: Any = scene.restore(backup=taken.backup, other_system=True)
     assert refused.ended == "CheckFailed"
     assert "is not a standby" in refused.said
