@@ -58,7 +58,7 @@ def not_overtaken(aside: Aside) -> None:
         seen=lambda: (
             f"it was put back once, and {aside.data.live} is {aside.overtaken_by()}, restored since"
         ),
-        hint=f"What can be put back: stamp={', '.join(stamps)}."
+        hint=f"Start again with stamp={' or stamp='.join(stamps)}: that can be put back."
         if stamps
         else "Nothing that can be put back is kept (the last restore removed the old data, or "
         "discard-aside did): restore a backup with instance-restore.",

@@ -154,8 +154,8 @@ class Catalogue:
         raise CheckFailed(
             f"there is no sound backup of {cluster} in {self}",
             detail="; ".join(why[-5:]) or "no backup there that is not marked as damaged",
-            hint="Take one with base-backup, or adopt one made by hand. One of another cluster is "
-            "taken by its id only.",
+            hint="Take one with base-backup, or adopt one made by hand. One of another cluster, or "
+            "of this one under an earlier name, is restored by its id, with other_system=true.",
         )
 
     def of_run(self, run_id: str) -> Backup | None:
