@@ -137,7 +137,8 @@ def _is_a_healthy_standby(job: Handover) -> None:
         lambda: state.timeline == newest,
         seen=lambda: f"{new}: timeline {state.timeline}, the others: {newest}",
         hint=f"It follows an older history. Promote one on timeline {newest}; rebuild {new} after "
-        "that: standby-rebuild.",
+        "that: standby-rebuild. Where the newer history is not wanted: stop those that follow it, "
+        "then accept_behind=true (and mode=failover, where nobody writes).",
     )
 
 

@@ -44,7 +44,7 @@ def promotion(
         to: Node to promote; empty: the best standby, and never a second one.
         mode: planned stops a healthy primary cleanly; failover fences one that does not answer.
         old_primary_is_off: Failover, if it cannot be fenced: who saw that it is off, when, how.
-        accept_behind: Promote the named node although another has more, or is on a newer timeline.
+        accept_behind: Promote this node, though another has more or a silent one a newer timeline.
         skip: Applications to leave out knowingly, by name, separated by commas.
         reason: Why, for the record.
         dry_run: Only show the plan.

@@ -315,6 +315,9 @@ def test_a_standby_that_was_left_out_is_no_way_to_older_data(healthy: Scene) -> 
     assert healthy.run("promotion", to="fb").completed
     lost.psql("INSERT INTO counted_rows VALUES ('later', 1)", database="shop")
     left_out.start()
+    older = healthy.run("promotion", to="fc")
+    assert older.ended == "CheckFailed", older.said
+    assert "stop those that follow it, then accept_behind=true" in older.said
     trouble.kill(lost)
     for arguments in ({"to": "fc"}, {"to": ""}, {"to": "fc", "mode": "planned"}):
         with healthy.unchanged():
