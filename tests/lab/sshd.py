@@ -37,9 +37,11 @@ SetEnv {mark}={host.lab} SHLVL=2 BASH_ENV={host.directory}/journal.sh
 Subsystem sftp /usr/lib/openssh/sftp-server
 """
 
+# bash writes line by line, and so that of two at once would be mixed: a record is one line.
+_LINE_END = "\x01"
 _JOURNAL = """\
 unset BASH_ENV
-printf '%s\\t%s\\0' "$USER" "$BASH_EXECUTION_STRING" >>{journal}
+printf '%s\\t%s\\0' "$USER" "${{BASH_EXECUTION_STRING//$'\\n'/$'\\x01'}}" >>{journal}
 """
 
 
@@ -60,7 +62,7 @@ class Host(SshEndpoint):
     @property
     def journal(self) -> tuple[Entry, ...]:
         """The commands that were run over SSH on this host, oldest first."""
-        text = (self.directory / "journal").read_text()
+        text = (self.directory / "journal").read_text().replace(_LINE_END, "\n")
         return tuple(Entry(*record.split("\t", 1)) for record in text.split("\0") if record)
 
     def start_ssh(self) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from tests.lab import shop
+from tests.lab import processes, shop
 from tests.lab.errors import LabError
 from tests.lab.loopback import LoopbackLab
 from tests.laws import restore_scene
@@ -44,6 +44,7 @@ def test_a_backup_of_an_unfinished_restore_can_be_restored(damaged: Scene, timel
     settings = own.read_text()
     assert damaged.restore(at=BEFORE_THE_START).ended == "killed"
     damaged.node.start()
+    processes.until(lambda: _writes(damaged), "the recovery has come to its end", within=60)
     damaged.node.psql("ALTER SYSTEM SET work_mem = '5MB'")
     damaged.back_up()
     assert damaged.restore(backup=damaged.backup, timeline=timeline).completed
@@ -52,6 +53,13 @@ def test_a_backup_of_an_unfinished_restore_can_be_restored(damaged: Scene, timel
     for name in ("restore_command", "recovery_target", "recovery_end", "hot_standby"):
         assert (name in own.read_text()) == (name in settings)
     assert damaged.restore(timeline=timeline).changed == 0
+
+
+def _writes(scene: Scene) -> bool:
+    try:
+        return scene.node.psql("SELECT pg_is_in_recovery()") == "f"
+    except LabError:  # no connections before its end
+        return False
 
 
 def test_an_interrupted_drop_of_a_database_holds_up_no_restore_and_no_undo(damaged: Scene) -> None:
