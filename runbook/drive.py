@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -184,31 +184,24 @@ class Driver:
         return only_run(folder, order.cluster, hosts, holder=holder, former=order.former())
 
     def _acting(self, order: Order, trail: AuditTrail, answers: dict[str, Answer]) -> Run:
+        return replace(self._run(order, Mode.ACT, locked=True), trail=trail, answers=answers)
+
+    def _plan(self, order: Order, *, locked: bool = False) -> Plan:
+        run = self._run(order, Mode.PLAN, locked=locked)
+        with opened(run):
+            order.body()
+        return run.plan()
+
+    def _run(self, order: Order, mode: Mode, *, locked: bool) -> Run:
         return Run(
             id=order.id,
             runbook=order.runbook,
             cluster=order.cluster,
             parameters=order.parameters,
-            mode=Mode.ACT,
-            watcher=self.watcher,
-            trail=trail,
-            answers=answers,
-            locked=True,
-        )
-
-    def _plan(self, order: Order, *, locked: bool = False) -> Plan:
-        run = Run(
-            id=order.id,
-            runbook=order.runbook,
-            cluster=order.cluster,
-            parameters=order.parameters,
-            mode=Mode.PLAN,
+            mode=mode,
             watcher=self.watcher,
             locked=locked,
         )
-        with opened(run):
-            order.body()
-        return run.plan()
 
 
 def _is_fresh(run: Run, made: float) -> bool:
