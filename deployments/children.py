@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from runbook.marks import ProcessId, process_identity
+from runbook.whole_file import write_whole
 
 _LOOK_SECONDS = 0.1
 
@@ -69,7 +70,7 @@ class Child:
             )
         identity = process_identity(self.process.pid)
         if identity is not None:
-            self.note.write_text(identity.model_dump_json())
+            write_whole(self.note, identity.model_dump_json())
 
     def stop(self, patience: float) -> None:
         """Ask it to end, and end it when its patience is over."""

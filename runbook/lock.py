@@ -18,6 +18,7 @@ from runbook.errors import CommandFailed, RunbookError, Unreachable
 from runbook.host_lock import HostLock, already_held, host_lock_path
 from runbook.hosts import Host
 from runbook.watch import log
+from runbook.whole_file import write_whole
 
 _PATIENCE_SECONDS = 5.0
 
@@ -141,9 +142,7 @@ def _identity(folder: Path) -> str:
     """Name this worker: nobody else has its locks, whatever his host is called."""
     path = folder / "worker.id"
     if not path.exists():
-        fresh = folder / f"worker.id.{os.getpid()}"
-        fresh.write_text(uuid4().hex)
-        fresh.replace(path)
+        write_whole(path, uuid4().hex)
     return f"{socket.gethostname()}-{path.read_text()}"
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from runbook.whole_file import write_whole
+
 
 class ProcessId(BaseModel):
     """One process, told apart from a later one of the same number and from other machines' ones."""
@@ -77,9 +79,7 @@ def marked(folder: Path, run: str, runbook: str, cluster: str) -> Iterator[None]
         run=run, runbook=runbook, cluster=cluster, process=process, since=datetime.now(UTC)
     )
     path = folder / f"{run}.json"
-    written = path.with_suffix(".new")
-    written.write_text(mark.model_dump_json())
-    written.replace(path)
+    write_whole(path, mark.model_dump_json())
     try:
         yield
     finally:

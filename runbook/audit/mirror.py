@@ -18,6 +18,7 @@ from runbook.audit.settings import AuditCopy
 from runbook.errors import Damaged
 from runbook.stores import OpenStore
 from runbook.stores.store import AlreadyThere, Retaining
+from runbook.whole_file import write_whole
 
 _MOST_BYTES = 4 << 20
 _INDEX = "index"
@@ -162,6 +163,4 @@ def _cursor(marker: Path) -> Cursor:
 
 
 def _keep(marker: Path, cursor: Cursor) -> None:
-    part = marker.with_name(f".{marker.name}.part")
-    part.write_text(f"{cursor.size} {cursor.lines}\n")
-    part.replace(marker)
+    write_whole(marker, f"{cursor.size} {cursor.lines}\n")

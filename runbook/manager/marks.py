@@ -5,7 +5,6 @@ The manager cannot tell: it does not say who ordered a backup, and it forgets it
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Self
@@ -16,6 +15,7 @@ from runbook.errors import Damaged
 from runbook.manager.answers import ManagedBackup
 from runbook.manager.ghosts import Ghosts
 from runbook.places import state_directory
+from runbook.whole_file import write_whole
 
 _FOLDER = "manager"
 
@@ -46,12 +46,7 @@ class _Mark(BaseModel):
         """Write the mark, whole or not at all, and to the disk."""
         path = self._path(cluster)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        written = path.with_suffix(".new")
-        with written.open("w") as file:
-            file.write(self.model_dump_json())
-            file.flush()
-            os.fsync(file.fileno())
-        written.replace(path)
+        write_whole(path, self.model_dump_json())
 
     @classmethod
     def remove(cls, cluster: str) -> None:
