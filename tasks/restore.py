@@ -16,15 +16,13 @@ from runbook.cluster import Cluster
 from runbook.errors import Refused, SettingsError
 from runbook.postgres import Node
 from runbook.restore.job import Restore
-from runbook.restore.kept import half_undone
-from runbook.restore.place import tablespace_place
 from runbook.restore.ready import MakingReady
 from runbook.restore.remains import Remains
 from runbook.restore.reserve import Reserve
 from runbook.restore.survey import Survey, survey
 from runbook.run import current
 from runbook.units import readable_bytes
-from tasks import fitness
+from tasks import archiving, fitness, interrupted
 from tasks._task import task
 
 # A supervisor that revives a server takes a moment to do it; a held service needs no watching.
@@ -110,17 +108,12 @@ def fits(node: Node, backup: Backup, catalogue: Catalogue, wishes: Wishes) -> Re
         beside=not seen.short_of,
         again=wishes.again,
     )
-    _not_otherwise(job, seen)
+    interrupted.none_in_the_way(job, seen)
     fitness.tablespaces(node, seen)  # while another backup is half in place, no data links there
     if wishes.again:
-        check(
-            "no earlier restore of it waits for its end while its server is in use",
-            lambda: not job.waits_for_its_end(),
-            seen=lambda: f"{job.live} is {backup.id}, restored, and accepts writes",
-            hint="Start without again=true, which brings that one to its end; then with it.",
-        )
+        interrupted.none_waits_for_its_end(job)
     if seen.running is not None and not job.in_place():
-        _no_archiving_by_command_line(job)
+        archiving.none_by_command_line(job)
     _tell(job, seen, wishes)
     return job
 
@@ -191,36 +184,21 @@ def finish(job: Restore) -> None:
         holds=job.finished,
         by=job.finish,
     )
-    _no_archiving_by_command_line(job)
+    archiving.none_by_command_line(job)
 
 
 @task("close the restore of {job.backup.id}")
 def close(job: Restore) -> None:
     """Write down that the cluster is in service again; nothing that was not used stays behind."""
     remains = Remains(job)
-    if not current().planning and not job.closed() and not job.archives():
-        note(f"WAL archiving on {job.node}: {_archiving_off(job)}")
-        if "/bin/false" in job.archiving():
-            note(f"WARNING: {job.archiving()}; pg_wal grows until archiving is on again as said")
+    if not current().planning:
+        archiving.tell(job)
     ensure(
         "nothing is left that was made ready and not used",
         holds=lambda: not remains.are_left(),
         by=remains.cleared,
     )
     ensure("the restore has come to its end", holds=job.closed, by=job.close)
-
-
-def _no_archiving_by_command_line(job: Restore) -> None:
-    """Insist on it of the server that runs: of the one before where it tells in time, too."""
-    check(
-        "no command line lets it archive into the archive of before",
-        lambda: not job.archives_by_command_line(),
-        seen=job.archiving,
-        hint="It may write over the files of an archive: take archive_mode and archive_command out "
-        "of the server's command line (options of the service, its unit; a container is made anew "
-        "without them), restart it, and start the runbook again.",
-        unless=lambda: job.in_place() and job.closed(),
-    )
 
 
 def _tell_passed_over(catalogue: Catalogue, chosen: Backup) -> None:
@@ -234,52 +212,6 @@ def _tell_passed_over(catalogue: Catalogue, chosen: Backup) -> None:
     ]
     if newer:
         fact("PASSED OVER", "; ".join(newer))
-
-
-def _not_otherwise(job: Restore, seen: Survey) -> None:
-    """Insist that a run which was interrupted in the outage meant this very restore."""
-    spaces = (tablespace_place(each, seen.program_major) for each in seen.own_locations)
-    remains = Remains(job, tuple(spaces))
-    check(
-        "no interrupted run is putting it in place in another way",
-        lambda: not job.begun_otherwise(),
-        seen=job.begun_otherwise,
-        hint="Start again with the timeline and tablespace_map of that run, to bring it to its "
-        "end; then restore once more with again=true.",
-    )
-    check(
-        "no interrupted run was restoring over it",
-        lambda: not remains.begun_over(),
-        seen=lambda: (
-            f"the outage has begun for {job.targets.data.incoming(remains.begun_over())}; "
-            f"{job.live} is the restore before, or what is left of it"
-        ),
-        hint=_way_on(job, remains.begun_over()),
-    )
-    check(
-        "no other backup is half in place",
-        lambda: not remains.half_swapped(),
-        seen=lambda: f"of {remains.half_swapped()}, some parts are in place and some are not",
-        hint=f"Start with backup={remains.half_swapped() or 'ID'}, and the other options of that "
-        f"run, to bring it to its end; then restore {job.backup.id}.",
-    )
-    half = half_undone(job.node)
-    check(
-        "no undo is half done",
-        lambda: not half,
-        seen=lambda: f"of what was set aside at {half}, some parts are back and some are not",
-        hint=f"Start instance-restore-undo with stamp={half}, to bring it to its end; then restore "
-        f"{job.backup.id}.",
-    )
-
-
-def _way_on(job: Restore, begun: str) -> str:
-    if begun in ("", job.backup.id):
-        return "Start with again=true, and the other options of that run, to bring it to its end."
-    return (
-        f"Start with backup={begun}, and the other options of that run, to bring it to its end; "
-        f"or with again=true, which restores {job.backup.id} anew."
-    )
 
 
 def _tell(job: Restore, seen: Survey, wishes: Wishes) -> None:
@@ -297,23 +229,7 @@ def _tell(job: Restore, seen: Survey, wishes: Wishes) -> None:
         fact("timeline", f"a new one (the backup's is {job.backup.timeline})")
     else:
         fact("timeline", f"the old one goes on ({job.backup.timeline})")
-    if not job.closed() and not job.archives():
-        fact("WAL archiving", _archiving_off(job))
-
-
-def _archiving_off(job: Restore) -> str:
-    why = "on the old timeline its files would bear the names of archived ones"
-    if job.making_ready.fork:
-        why = (
-            "without data of this system that archives, nobody knows which timelines the archive "
-            "has, or whether it is another server's"
-        )
-    return (
-        f"OFF after the restore (archive_mode, archive_command in postgresql.auto.conf): {why}. "
-        "Give it a new place, then ALTER SYSTEM RESET archive_mode and ALTER SYSTEM RESET "
-        "archive_command (where they were set by ALTER SYSTEM: SET them) and restart"
-        + (", on the standbys too" if job.making_ready.replicating else "")
-    )
+    archiving.foresee(job)
 
 
 def _free(job: Restore, seen: Survey) -> str:
