@@ -25,7 +25,7 @@ from runbook.restore.survey import Survey, survey
 from runbook.restore.whole import ClusterRestore
 from tasks import fitness
 from tasks._task import task
-from tasks.restore import Wishes
+from tasks.restore_fitness import Wishes
 
 
 @task("choose the primary of {cluster}")

@@ -13,7 +13,7 @@ from typing import Literal
 from blocks.load import load_cluster, load_store
 from flows._procedure import procedure
 from runbook import approve, step
-from tasks import apps, catalogue, health, restore, service
+from tasks import apps, catalogue, health, restore, restore_fitness, service
 
 
 @procedure("instance-restore", needs="single")
@@ -43,12 +43,12 @@ def instance_restore(
     """
     shop = load_cluster(cluster)
     node = shop.only_node().located()
-    wishes = restore.Wishes(timeline, tablespace_map, other_system, remove_old, again)
+    wishes = restore_fitness.Wishes(timeline, tablespace_map, other_system, remove_old, again)
 
     with catalogue.opened(load_store(shop.backups.store), shop, node) as backups:
         with step("1", "Choose the backup and check that it fits"):
-            chosen = restore.choose(backups, shop, backup, wishes)
-            job = restore.fits(node, chosen, backups, wishes)
+            chosen = restore_fitness.choose(backups, shop, backup, wishes)
+            job = restore_fitness.fits(node, chosen, backups, wishes)
 
         with step("2", "Verify the backup, beside the living data where there is room"):
             restore.make_ready(job)

@@ -22,6 +22,7 @@ from tasks import (
     repmgrd,
     repoint,
     restore,
+    restore_fitness,
     service,
     topology,
     whole,
@@ -60,7 +61,7 @@ def cluster_restore(
         dry_run: Only show the plan.
     """
     shop = load_cluster(cluster)
-    wishes = restore.Wishes(timeline, tablespace_map, other_system, remove_old, again, True)
+    wishes = restore_fitness.Wishes(timeline, tablespace_map, other_system, remove_old, again, True)
 
     with step("1", "Look at every node and choose the primary"):
         nodes = lineup.choose(shop, primary, without)
@@ -68,8 +69,8 @@ def cluster_restore(
 
     with catalogue.opened(load_store(shop.backups.store), shop, nodes.primary) as backups:
         with step("2", "Choose the backup and check that it fits every node"):
-            chosen = restore.choose(backups, shop, backup, wishes)
-            job = restore.fits(nodes.primary, chosen, backups, wishes)
+            chosen = restore_fitness.choose(backups, shop, backup, wishes)
+            job = restore_fitness.fits(nodes.primary, chosen, backups, wishes)
             all_nodes = lineup.fits(nodes, clients, job, backups, wishes)
 
         with step("3", "Verify the backup, beside the living data where there is room"):
