@@ -21,9 +21,8 @@ from runbook.logical.settings import LogicalBackups
 from runbook.postgres import Node
 from runbook.replication.lineup import Found, Lineup, NoPrimary
 from runbook.replication.members import repmgr_program
-from tasks import lineup
+from tasks import lineup, logical_slots
 from tasks._task import task
-from tasks.logical_outage import foreign_slots
 from tasks.logical_recovery import known_members
 from tasks.read_only import way_to_writes
 
@@ -174,9 +173,9 @@ def _primary(job: Recovery, wanted: RecoverySettings, scenario: str) -> None:
     )
     check(
         f"no other slot on {node} would keep the WAL of the load, or a database",
-        lambda: not foreign_slots(job),
+        lambda: not logical_slots.foreign(job),
         unless=job.is_proven,
-        seen=lambda: ", ".join(map(str, foreign_slots(job))),
+        seen=lambda: ", ".join(map(str, logical_slots.foreign(job))),
         hint=f"Is it still wanted? Let its owner catch up and drop it, or drop it on {node}: "
         "SELECT pg_drop_replication_slot('NAME'). A consumer of changes begins anew afterwards.",
     )

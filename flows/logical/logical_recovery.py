@@ -19,8 +19,10 @@ from tasks import (
     health,
     logical_fitness,
     logical_outage,
+    logical_port,
     logical_primary,
     logical_proof,
+    logical_slots,
     repmgrd,
     repoint,
     topology,
@@ -57,7 +59,7 @@ def logical_recovery(
     settings = recovery.settings(shop)
     clients = repoint.chosen(shop.apps, skip)
 
-    with logical_outage.never_left_closed(shop, settings):
+    with logical_port.never_left_closed(shop, settings):
         with step("1", "Retrieve the required information and find the primary node"):
             nodes = logical_fitness.choose(shop, settings, without)
 
@@ -84,10 +86,10 @@ def logical_recovery(
                 logical_outage.stop_repmgr(job, settings)
 
             with step("7", "Drop replication slots"):
-                logical_outage.drop_slots(job)
+                logical_slots.drop(job)
 
             with step("8", "Block the port and terminate running processes"):
-                logical_outage.close_port(job, settings)
+                logical_port.close(job, settings)
                 logical_outage.end_sessions(job)
 
             with step("9", "Clean up the startup lock directory"):
@@ -115,7 +117,7 @@ def logical_recovery(
                 logical_primary.audit_slots(job)
 
             with step("16", "Open the port and start the applications"):
-                logical_outage.open_port(job, settings)
+                logical_port.open_again(job, settings)
                 apps.start(clients)
 
     with step("17", "Start repmgr and check the cluster's health"):

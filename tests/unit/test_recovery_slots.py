@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runbook.replication.slots import Slot
-from tasks.logical_outage import hinders
+from tasks.logical_slots import hinders
 
 
 def slot(**said: object) -> Slot:
