@@ -58,8 +58,8 @@ def fits(
     if not job.in_place() or job.closed():  # in between, the metadata are those of the backup
         no_strangers(whole.metadata, known)
     _tell_loss(whole)
-    works = [partial(_repmgr_works, node) for node in lineup.members]
-    works += [partial(_app_is_reached, app) for app in apps]
+    works = [partial(repmgr_works, node) for node in lineup.members]
+    works += [partial(app_is_reached, app) for app in apps]
     works += [
         partial(_standby_fits, whole, there, wishes.other_system)
         for there in _there(whole, cloned(job.backup, catalogue))
@@ -138,7 +138,8 @@ def no_strangers(wanted: Metadata, known: tuple[Member, ...]) -> None:
     )
 
 
-def _repmgr_works(node: Node) -> None:
+def repmgr_works(node: Node) -> None:
+    """Insist that the node has the repmgr that its settings name."""
     program = repmgr_program(node)
     check(
         f"repmgr is there on {node}",
@@ -204,5 +205,6 @@ def _tell_limits(lineup: Lineup, node: Node) -> None:
         fact(f"TOO SMALL: {node}", f"{told}; raise it there, or step 11 ends there", bound=False)
 
 
-def _app_is_reached(app: App) -> None:
+def app_is_reached(app: App) -> None:
+    """Insist that the application's host answers, whether it runs or not."""
     check(f"{app} can be asked", lambda: app.is_running() in (True, False))

@@ -7,8 +7,6 @@ from functools import partial
 
 from runbook import check, fact, together
 from runbook.apps import App
-from runbook.cluster import Cluster
-from runbook.errors import RunbookError
 from runbook.logical.recovery.comparison import own_objects, unexpected
 from runbook.logical.recovery.databases import ALWAYS
 from runbook.logical.recovery.firewall import PortBlock
@@ -19,14 +17,10 @@ from runbook.logical.recovery.room import clone_short_of, load_short_of
 from runbook.logical.recovery.settings import RecoverySettings
 from runbook.logical.settings import LogicalBackups
 from runbook.postgres import Node
-from runbook.replication.lineup import Found, Lineup, NoPrimary
-from runbook.replication.members import repmgr_program
 from tasks import lineup, logical_slots
-from tasks._task import task
 from tasks.logical_recovery import known_members
 from tasks.read_only import way_to_writes
 
-_LOOKUP = 'getent ahosts "$1" || true'
 _PREPARED = "SELECT count(*) AS count FROM pg_catalog.pg_prepared_xacts"
 _READ_ONLY = """
 SELECT source FROM pg_catalog.pg_settings
@@ -35,56 +29,6 @@ WHERE name = 'default_transaction_read_only' AND setting = 'on'
 _TEMPLATE = "template1"
 _NAMED = 10
 _LONGEST_STAMP = "00000000000000"
-
-
-def choose(cluster: Cluster, settings: LogicalBackups, without: str) -> Lineup:
-    """Look at every node; the primary is the one that accepts writes, and no other will do."""
-    try:
-        nodes = lineup.choose(cluster, "", without)
-    except NoPrimary as error:
-        error.hint = _way_to_a_primary(error.found)
-        raise
-    _is_primary(nodes.primary, settings.recovery.alias)
-    return nodes
-
-
-def _way_to_a_primary(found: Sequence[Found]) -> str:
-    """Say what makes one primary; where a recovery was begun, its node is the one."""
-    again = "then start the runbook again. Nothing was changed by this run."
-    if any(seen.writable for seen in found):
-        return f"Find out which one is right, and stop the others; {again}"
-    begun = [str(seen.node) for seen in found if _has_begun(seen)]
-    if len(begun) != 1:
-        return f"Start PostgreSQL on the node that was the primary, or promote a standby; {again}"
-    return (
-        f"A recovery was begun on {begun[0]} and the databases of before stand aside there: make "
-        f"room where its disk is full, start PostgreSQL there, {again} If it cannot start any "
-        f"more: promote a standby, which has the databases of before, and say without={begun[0]}."
-    )
-
-
-def _has_begun(seen: Found) -> bool:
-    try:
-        mark = None if seen.unreachable else read_mark(seen.node)
-    except RunbookError:  # only a hint depends on it
-        return False
-    return mark is not None and mark.finished is None
-
-
-@task("check that {node} is the primary")
-def _is_primary(node: Node, alias: str) -> None:
-    check(
-        f"{node} accepts writes",
-        node.accepts_writes,
-        hint="A recovery needs a running primary. Promote a standby, or start the primary.",
-    )
-    if alias:
-        check(
-            f"{alias} leads to {node}",
-            lambda: bool(_addresses(node, alias) & _own(node)),
-            seen=lambda: f"it leads to {', '.join(sorted(_addresses(node, alias))) or 'nowhere'}",
-            hint="Applications would come to another server. Correct the alias, or the settings.",
-        )
 
 
 def fits(
@@ -104,8 +48,8 @@ def fits(
     _primary(job, wanted, scenario)
     _members(job)
     works = [partial(_room, job, wanted)]
-    works += [partial(_repmgr_works, node) for node in job.lineup.members]
-    works += [partial(_app_is_reached, app) for app in apps]
+    works += [partial(lineup.repmgr_works, node) for node in job.lineup.members]
+    works += [partial(lineup.app_is_reached, app) for app in apps]
     if not remove_old:
         works += [partial(_clone_room, job, node, wanted) for node in job.lineup.standbys]
     together(works)
@@ -251,29 +195,6 @@ def _clone_room(job: Recovery, node: Node, wanted: RecoverySettings) -> None:
         seen=lambda: short,
         hint=f"Make room there; or give its old data up: remove_old=true; or go on without={node}.",
     )
-
-
-def _repmgr_works(node: Node) -> None:
-    program = repmgr_program(node)
-    check(
-        f"repmgr is there on {node}",
-        lambda: node.host.holds(program, "--version", user=node.os_user),
-        seen=lambda: f"{program} --version fails",
-        hint=f"Install repmgr, or set repmgr.program of node {node}.",
-    )
-
-
-def _app_is_reached(app: App) -> None:
-    check(f"{app} can be asked", lambda: app.is_running() in (True, False))
-
-
-def _addresses(node: Node, name: str) -> set[str]:
-    said = node.host.read("sh", "-c", _LOOKUP, "lookup", name)
-    return {line.split()[0] for line in said.splitlines() if line.strip()}
-
-
-def _own(node: Node) -> set[str]:
-    return _addresses(node, node.address) | set(node.host.read("hostname", "-I").split())
 
 
 def _major(version: str) -> int:

@@ -18,6 +18,7 @@ from tasks import (
     clones,
     health,
     logical_fitness,
+    logical_lineup,
     logical_outage,
     logical_port,
     logical_primary,
@@ -61,7 +62,7 @@ def logical_recovery(
 
     with logical_port.never_left_closed(shop, settings):
         with step("1", "Retrieve the required information and find the primary node"):
-            nodes = logical_fitness.choose(shop, settings, without)
+            nodes = logical_lineup.choose(shop, settings, without)
 
         with recovery.opened(load_store(settings.store), nodes) as store:
             with step("2", "Verify the whole backup, and what it would create"):

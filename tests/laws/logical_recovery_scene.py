@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.logical import logical_recovery
-from tasks import logical_fitness as fitness
+from tasks import logical_lineup as lineup
 from tasks import logical_outage as outage
 from tests.lab import judge, processes, shop
 from tests.lab.loopback import LoopbackLab
@@ -31,7 +31,7 @@ _MOVES = re.compile(r"::(?:text|character varying)(?:\[\])?|[()]")
 ASIDE = ("ledger", "postgres", "repmgr", "shop")
 """What stood there before, and stands aside after a recovery."""
 
-READING = (outage._LIST, fitness._LOOKUP)
+READING = (outage._LIST, lineup._LOOKUP)
 """The scripts of the runbook that only look; read them before you add one."""
 
 _MORE = """
