@@ -18,6 +18,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import Cancelled, Crashed
 
+from deployments.carried import active_runs
 from deployments.waiting import deadline_of, expire, runs_in, waiting_runs
 from flows._audit import copy_for
 from flows._codes import forget_codes
@@ -54,7 +55,7 @@ def reap(state: Path, *, now: datetime | None = None, alone: bool = False) -> tu
     moment = now or datetime.now(UTC)
     with get_client(sync_client=True) as client:
         lost = partial(_reap_lost, client, state=state, now=moment, alone=alone)
-        ended = [*_each(_active(client), lost)]
+        ended = [*_each(active_runs(client), lost)]
         unanswered = partial(_reap_unanswered, client, now=moment)
         ended += _each(_unanswered(client, moment), unanswered)
         cancelled = _recent(client, StateType.CANCELLED, moment)
@@ -74,20 +75,6 @@ def _each(runs: Iterable[FlowRun], look: Callable[[FlowRun], Reaped | None]) -> 
             continue
         if reaped is not None:
             yield reaped
-
-
-def active_runs() -> list[FlowRun]:
-    """Give the runs that a worker has taken and that have not ended."""
-    with get_client(sync_client=True) as client:
-        return _active(client)
-
-
-def carried_here(run: FlowRun) -> bool:
-    """Tell whether a process of this host carries a run, or may be about to."""
-    host, _, number = (run.infrastructure_pid or "").rpartition(":")
-    if not number.isdigit():
-        return True
-    return host in {"", socket.gethostname()} and carries(int(number), str(run.id))
 
 
 def _reap_lost(
@@ -183,10 +170,6 @@ def _has_waited_to_its_end(client: SyncPrefectClient, run: FlowRun) -> bool:
     states = sorted(client.read_flow_run_states(run.id), key=lambda state: state.timestamp)
     before = [state.type for state in states if state.type not in _ENDING]
     return before[-1:] == [StateType.PAUSED]
-
-
-def _active(client: SyncPrefectClient) -> list[FlowRun]:
-    return runs_in(client, [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING])
 
 
 def _unanswered(client: SyncPrefectClient, now: datetime) -> list[FlowRun]:

@@ -5,18 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import httpx
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import WorkPoolUpdate
-from prefect.client.schemas.objects import FlowRun
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_HOME,
@@ -24,17 +20,18 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from deployments import pool
+from deployments.carried import carried
 from deployments.children import Child, child, end_left_behind, last_lines, left_behind
 from deployments.login import insist_on_own_login, login_environment
 from deployments.openness import openness
 from deployments.reach import insist_on_server
-from deployments.reaper import Reaped, active_runs, carried_here, reap
+from deployments.reaper import Reaped, reap
 from deployments.register import Registered, register
 from deployments.settings import POOL, ControlRoom
 from flows._own_database import own_database_url
 from flows._watch import told
 from runbook.errors import RunbookError, Unreachable
-from runbook.marks import living
 
 _REAP_EVERY_SECONDS = 60.0
 _REST_SECONDS = 60.0
@@ -91,8 +88,8 @@ class Launcher:
             self._say_openness()
             self._say_unguarded()
             self._say_registered(register(self.timezone, self.packages))
-            self._say_reaped(reap(self.room.state, alone=_no_other_worker()))
-            self._resume_pool()
+            self._say_reaped(reap(self.room.state, alone=pool.no_other_worker()))
+            pool.resume(self.room.state)
             self._start_worker(stack)
             yield
 
@@ -123,7 +120,7 @@ class Launcher:
             if ended.name == "server":
                 self._await_server(ended)
         except RunbookError as error:
-            if self.stopping.is_set() or not self._running_here():
+            if self.stopping.is_set() or not carried(self.room.state):
                 raise
             ended.stop(_STOP_SECONDS)
             ended.rests_until = time.monotonic() + _REST_SECONDS
@@ -157,7 +154,8 @@ class Launcher:
 
     def _start_worker(self, stack: ExitStack) -> None:
         argv = ("deployments.worker", "worker", "start", "--pool", POOL, "--type", "process")
-        more = ("--limit", str(self.limit), "--install-policy", "never", "--name", _worker_name())
+        name = pool.worker_name()
+        more = ("--limit", str(self.limit), "--install-policy", "never", "--name", name)
         self._start(stack, "worker", (*argv, *more))
         stack.callback(self._drain)
         self.tell(f"worker: pool {POOL}, at most {self.limit} runs at once")
@@ -172,12 +170,12 @@ class Launcher:
 
     def _drain(self) -> None:
         """Take no new run, let running steps end, end what is left, and say so in its state."""
-        told(self._pause_pool)
+        told(lambda: pool.pause(self.room.state))
         told(self._await_runs)
         worker = self._children[-1]
         worker.stop(_STOP_SECONDS)
-        told(lambda: self._say_reaped(reap(self.room.state, alone=_no_other_worker())))
-        told(self._resume_pool)
+        told(lambda: self._say_reaped(reap(self.room.state, alone=pool.no_other_worker())))
+        told(lambda: pool.resume(self.room.state))
 
     def _take_over(self) -> None:
         """End what a killed launcher has left running, when the runs that it carries have ended."""
@@ -190,52 +188,22 @@ class Launcher:
 
     def _await_ends(self) -> None:
         """Wait until no process here carries a run, or until somebody asks for a stop."""
-        self._say_waiting(self._running_here())
-        while self._running_here() and not self.stopping.is_set():
+        self._say_waiting(carried(self.room.state))
+        while carried(self.room.state) and not self.stopping.is_set():
             time.sleep(_LOOK_SECONDS * 5)
 
     def _await_runs(self) -> None:
         """Give running steps their time; it begins when they are known: a server may be slow."""
-        running = self._running_here(certain=False)
+        running = carried(self.room.state, certain=False)
         self._say_waiting(running)
         until = time.monotonic() + self.drain
         while running and time.monotonic() < until:
             time.sleep(_LOOK_SECONDS * 5)
-            running = self._running_here(certain=False)
-
-    def _running_here(self, *, certain: bool = True) -> list[str]:
-        """Name the runs of this machine, which left their marks; a server is not needed.
-
-        With one, also those that have still to tell it of their end, and without `certain` those
-        that a worker has taken and not started yet.
-        """
-        marks = living(self.room.state / "runs")
-        found = {mark.run: f"{mark.runbook} {mark.cluster}" for mark in marks}
-        with suppress(httpx.HTTPError):
-            known = [run for run in _runs_here() if run.infrastructure_pid or not certain]
-            found.update((str(run.id), run.name) for run in known)
-        return list(found.values())
+            running = carried(self.room.state, certain=False)
 
     def _say_waiting(self, runs: Iterable[str]) -> None:
         if runs:
             self.tell(f"waiting for {', '.join(runs)}")
-
-    def _pause_pool(self) -> None:
-        """Pause the pool, and note that it was us: a person's own pause stays."""
-        with get_client(sync_client=True) as client:
-            if not client.read_work_pool(POOL).is_paused:
-                self._paused_by_us.touch()
-                client.update_work_pool(POOL, WorkPoolUpdate(is_paused=True))
-
-    def _resume_pool(self) -> None:
-        if self._paused_by_us.exists():
-            with get_client(sync_client=True) as client:
-                client.update_work_pool(POOL, WorkPoolUpdate(is_paused=False))
-            self._paused_by_us.unlink()
-
-    @property
-    def _paused_by_us(self) -> Path:
-        return self.room.state / "pool-paused"
 
     def _say_openness(self) -> None:
         """Say it where the API answers without a login: all control over runs lies behind it."""
@@ -268,22 +236,6 @@ def _insist_on(started: Child) -> None:
             hint=f"Its log: {started.log}"
             + (". Is another program listening on that port?" if started.name == "server" else ""),
         )
-
-
-def _runs_here() -> list[FlowRun]:
-    """Give the active runs but those that a worker on another host carries."""
-    return [run for run in active_runs() if carried_here(run)]
-
-
-def _worker_name() -> str:
-    return f"{POOL} {socket.gethostname()}"
-
-
-def _no_other_worker() -> bool:
-    """Tell whether no worker but this machine's, living or just killed, serves the pool."""
-    with get_client(sync_client=True) as client:
-        workers = client.read_workers_for_work_pool(POOL)
-    return not [one for one in workers if one.status == "ONLINE" and one.name != _worker_name()]
 
 
 def _healthy() -> bool:
