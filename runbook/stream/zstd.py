@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zstandard
 
-from runbook.stream.codecs import PIECE, Write, damaged
+from runbook.stream.coding import PIECE, Write, damaged
 
 _MAGIC = 0xFD2FB528
 _SKIPPABLE = 0x184D2A50

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runbook.errors import Damaged, Refused
-from runbook.stream.codecs import PIECE, Codec
+from runbook.stream.codecs import Codec
+from runbook.stream.coding import PIECE
 
 PLAIN = b"".join(bytes([n % 251]) * (n % 97) for n in range(400)) + random.Random(1).randbytes(300)
 COMPRESSED = [Codec.GZIP, Codec.ZSTD, Codec.LZ4]
