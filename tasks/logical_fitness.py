@@ -18,7 +18,7 @@ from runbook.logical.recovery.settings import RecoverySettings
 from runbook.logical.settings import LogicalBackups
 from runbook.postgres import Node
 from tasks import lineup, logical_slots
-from tasks.logical_recovery import known_members
+from tasks.logical_choice import known_members
 from tasks.read_only import way_to_writes
 
 _PREPARED = "SELECT count(*) AS count FROM pg_catalog.pg_prepared_xacts"

@@ -17,6 +17,7 @@ from tasks import (
     apps,
     clones,
     health,
+    logical_choice,
     logical_fitness,
     logical_lineup,
     logical_outage,
@@ -57,16 +58,16 @@ def logical_recovery(
         dry_run: Only show the plan.
     """
     shop = load_cluster(cluster)
-    settings = recovery.settings(shop)
+    settings = logical_choice.settings(shop)
     clients = repoint.chosen(shop.apps, skip)
 
     with logical_port.never_left_closed(shop, settings):
         with step("1", "Retrieve the required information and find the primary node"):
             nodes = logical_lineup.choose(shop, settings, without)
 
-        with recovery.opened(load_store(settings.store), nodes) as store:
+        with logical_choice.opened(load_store(settings.store), nodes) as store:
             with step("2", "Verify the whole backup, and what it would create"):
-                job = recovery.chosen(shop, store, nodes, backup, again=again)
+                job = logical_choice.chosen(shop, store, nodes, backup, again=again)
                 logical_fitness.fits(
                     job, settings, clients, scenario=scenario, remove_old=remove_old
                 )
