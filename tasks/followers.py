@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from functools import partial
 
 from runbook import check, ensure, note, together
-from runbook.actions import Action, Execute
-from runbook.errors import CommandFailed, GoalNotReached, Unreachable
+from runbook.actions import Action, Execute, Work
+from runbook.errors import CommandFailed, GoalNotReached, StoreError, Unreachable
 from runbook.postgres import Node
-from runbook.replication.ending import holds_half_a_record
+from runbook.replication.ending import whole_until
 from runbook.replication.fork import Fork, fork
+from runbook.replication.forked_wal import asks_too_late, bring, has_half_beyond
 from runbook.replication.handover import Handover
 from runbook.replication.members import members, repmgr_of, repmgr_program
 from runbook.replication.server import look, senders
@@ -23,6 +24,7 @@ from tasks.slots import drops
 
 _FOLLOW_SECONDS = 60.0
 _SETTLE_SECONDS = 15.0
+_END_OF_SEGMENT = "SELECT pg_catalog.pg_switch_wal()"
 
 
 @task("let the other standbys follow {job.new}")
@@ -97,27 +99,48 @@ def _follow(job: Handover, node: Node) -> None:
             by=[Execute(node.host, command)],
             within=_FOLLOW_SECONDS,
         )
-    except (CommandFailed, GoalNotReached, Unreachable) as error:
+    except (CommandFailed, GoalNotReached, StoreError, Unreachable) as error:
         note(f"{node} does not follow: {error.message}: {error.detail}")
 
 
 def _forget_half_a_record(job: Handover, node: Node) -> None:
     """Restart a standby that holds one: repmgr takes that for more than the new primary has.
 
-    What is received is counted anew from a start on, and half a record is then none. The rest may
-    come while it is planned; afterwards only a receiver that has not noticed says that it streams.
+    What is received is counted anew from a start on, from the segment of the next page, and half a
+    record is then none, or it stands in the new timeline. The rest may come while it is planned;
+    afterwards only a receiver that has not noticed says that it streams.
     """
     comes = current().planning and look(node).streams
-    if comes or _streams(job, node) or not holds_half_a_record(node):
+    if comes or _streams(job, node) or not has_half_beyond(_begun(job), look(node)):
         return
-    service = node.service
-    restart = Execute(node.host, service.restart(node), shown=service.restart_shown(node))
     ensure(
         f"{node} no longer counts the record of which it received half",
-        holds=lambda: not holds_half_a_record(node),
-        by=[restart],
+        holds=lambda: not has_half_beyond(_begun(job), look(node)),
+        by=partial(_forgets, job, node),
         within=_FOLLOW_SECONDS,
     )
+
+
+def _forgets(job: Handover, node: Node) -> tuple[Action, ...]:
+    service = node.service
+    restart = Execute(node.host, service.restart(node), shown=service.restart_shown(node))
+    if not asks_too_late(_begun(job), node, look(node)):
+        return (restart,)
+    ended = Execute(job.new.host, job.new.statement(_END_OF_SEGMENT))
+    what = f"copy the WAL segment that the timeline of {job.new} begins in, and its history"
+    return (ended, Work(node.name, what, partial(_bring, job, node)), restart)
+
+
+def _bring(job: Handover, node: Node) -> str:
+    return bring(_begun(job), job.new, node)
+
+
+def _begun(job: Handover) -> Fork:
+    """Give where the new primary's timeline begins; in a plan, where it would."""
+    if not current().planning or job.promoted:
+        return fork(job.new)
+    state = look(job.new)
+    return Fork(state.timeline + 1, whole_until(job.new, state))
 
 
 def _tidied(job: Handover, node: Node) -> None:

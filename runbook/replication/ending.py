@@ -31,12 +31,6 @@ def has_replayed_what_it_has(standby: Node) -> bool:
     return state.replayed is not None and state.replayed >= whole_until(standby, state)
 
 
-def holds_half_a_record(standby: Node) -> bool:
-    """Tell whether the last that a standby has received is a record without its end."""
-    state = look(standby)
-    return whole_until(standby, state) < state.reached
-
-
 def whole_until(standby: Node, state: ServerState) -> Lsn:
     """Give where the whole records end that a standby has received.
 

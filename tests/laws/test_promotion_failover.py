@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -17,6 +17,7 @@ from tests.laws.replication_scene import Scene
 
 pytestmark = pytest.mark.lab
 
+HALF = [half_record.killed_within, half_record.killed_within_many_segments]
 STATEMENT = "alice saw at 03:10 that its power is off"
 
 # Each run dies at the next point of its row, and the one after it goes on; the last one finishes.
@@ -121,11 +122,14 @@ def test_what_the_dead_primary_holds_alone_is_counted_before_anyone_approves(
     assert judge.writable(healthy.nodes) == ()
 
 
-def test_a_record_that_was_sent_by_half_holds_up_nobody(healthy: Scene) -> None:
+@pytest.mark.parametrize("killed", HALF, ids=["in a segment", "over segments"])
+def test_a_record_that_was_sent_by_half_holds_up_nobody(
+    healthy: Scene, killed: Callable[..., None]
+) -> None:
     old, new, other = healthy.nodes
     healthy.apps[0].stop()
     committed = promotion_scene.rows(old)
-    half_record.killed_within(old, new, other)
+    killed(old, new, other)
     assert judge.received(new) > judge.position(new)
     whole = new.psql("SELECT pg_last_wal_replay_lsn()")
     outcome = fail_over(healthy)
