@@ -11,10 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from prefect.events.worker import EventsWorker
+
 from deployments.settings import ControlRoom
 from runbook.marks import ProcessId, RunMark
 
 ROOT = Path(__file__).parents[2]
+
+_EVENTS_SECONDS = 30
 
 
 class Room:
@@ -94,7 +98,12 @@ class Room:
             self.launcher.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
-        """End whatever of it still runs."""
+        """End whatever of it still runs.
+
+        What Prefect's client in this process has to tell is sent before: once its server has gone,
+        it tries for ten seconds with every event when the process ends.
+        """
+        EventsWorker.drain_all(timeout=_EVENTS_SECONDS, at_exit=False)
         if self.launcher is not None and self.launcher.poll() is None:
             self.stop()
         for note in (self.state / "children").glob("*.json"):
