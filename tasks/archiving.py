@@ -20,20 +20,32 @@ def none_by_command_line(job: Restore) -> None:
 
 
 def foresee(job: Restore) -> None:
-    """Say in the plan that it is off after the restore, why, and how it comes back."""
-    if not job.closed() and not job.archives():
-        fact("WAL archiving", _off(job))
+    """Tell in the plan that nothing will be archived after the restore, and the way on."""
+    if not job.closed() and (off := _off(job)):
+        fact("WAL archiving", off)
 
 
 def tell(job: Restore) -> None:
-    """Say at the end of the restore that it is off, and what grows meanwhile."""
-    if not job.closed() and not job.archives():
-        note(f"WAL archiving on {job.node}: {_off(job)}")
+    """Tell that nothing is archived, and how that ends; a restore that was closed has told it."""
+    if not job.closed() and (off := _off(job)):
+        note(f"WAL archiving on {job.node}: {off}")
         if "/bin/false" in job.archiving():
             note(f"WARNING: {job.archiving()}; pg_wal grows until archiving is on again as said")
 
 
 def _off(job: Restore) -> str:
+    """Tell why nothing is archived after the restore, and the way on; empty where it is."""
+    reset = (
+        "ALTER SYSTEM RESET archive_mode and ALTER SYSTEM RESET archive_command (where they were "
+        "set by ALTER SYSTEM: SET them) and restart"
+    ) + (", on the standbys too" if job.making_ready.replicating else "")
+    if job.archives():
+        stops = job.stops_archiving()
+        return stops and (
+            f"NOTHING IS ARCHIVED after the restore, for the backup was taken so: {stops} in its "
+            "postgresql.auto.conf. Where archive_mode is on, pg_wal grows until its disk is full. "
+            f"After the restore: {reset}"
+        )
     why = "on the old timeline its files would bear the names of archived ones"
     if job.making_ready.fork:
         why = (
@@ -42,7 +54,5 @@ def _off(job: Restore) -> str:
         )
     return (
         f"OFF after the restore (archive_mode, archive_command in postgresql.auto.conf): {why}. "
-        "Give it a new place, then ALTER SYSTEM RESET archive_mode and ALTER SYSTEM RESET "
-        "archive_command (where they were set by ALTER SYSTEM: SET them) and restart"
-        + (", on the standbys too" if job.making_ready.replicating else "")
+        f"Give it a new place, then {reset}"
     )

@@ -17,6 +17,7 @@ from runbook.replication.slots import slots
 from runbook.units import readable_bytes, readable_seconds
 
 _PRETENDS = ("true", "date", "echo", ":", "exit")
+_NEVER = ("", "false")
 _LAST_TRANSACTION = 2**31
 
 
@@ -60,6 +61,11 @@ def _archiver(node: Node, seen: Vitals, limits: HealthLimits, *, in_recovery: bo
         hint = "Switch archive_mode off, or write a command that copies the file."
         return found(Level.WARNING, str(node), what, text, hint)
     level = graded(seen.archive_backlog, limits.archive_backlog)
+    if first in _NEVER:
+        text = f"archive_command = '{seen.archive_command}' can archive nothing"
+        hint = "Set it to what copies the file (a restore may have left it, or the backup of one: "
+        hint += "ALTER SYSTEM RESET archive_command), and reload. WAL piles up in pg_wal."
+        return found(max(level, Level.WARNING), str(node), what, text, hint)
     text = f"{archiver.archived_count} files archived, {seen.archive_backlog} wait"
     return found(level, str(node), what, text, "Is archive_command set, and fast enough?")
 

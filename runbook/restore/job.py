@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import PurePath
 
 from runbook.actions import Action, Execute, Work
 from runbook.backups.backup import Backup
@@ -35,6 +37,8 @@ FROM pg_catalog.pg_settings AS mode, pg_catalog.pg_settings AS command
 WHERE mode.name = 'archive_mode' AND mode.setting <> 'off' AND mode.source = 'command line'
   AND command.name = 'archive_command'
 """
+
+_ARCHIVE_SETTING = re.compile(r"\s*(archive_mode|archive_command)\s*=?\s*'(.*)'\s*")
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,25 @@ class Restore:
             mark = read_mark(ready.node.host, self.incoming, ready.node.os_user)
             mark = mark if mark is not None and ready.is_marked() else None
         return ready.fork and (ready.archiving if mark is None else mark.archiving)
+
+    def stops_archiving(self) -> str:
+        """Tell what came with the backup that keeps it from archiving; empty where it archives.
+
+        Known of data that stands ready or in place: PostgreSQL takes the last line of a name.
+        """
+        if not self.ready() or not self.archives():
+            return ""
+        directory = self.live if self.in_place() else self.incoming
+        path = f"{directory}/postgresql.auto.conf"
+        lines = self.node.host.content(path, user=self.node.os_user).splitlines()
+        matches = filter(None, map(_ARCHIVE_SETTING.fullmatch, lines))
+        found = {match[1]: match[2] for match in matches}
+        program = found.get("archive_command", "on").partition(" ")[0]
+        stops = {
+            "archive_mode": found.get("archive_mode") == "off",
+            "archive_command": PurePath(program).name in ("", "false"),
+        }
+        return ", ".join(f"{name} = '{found[name]}'" for name, is_so in stops.items() if is_so)
 
     def waits_for_its_end(self) -> bool:
         """Tell whether another run restored it, never closed that, and its server is in use."""

@@ -137,6 +137,7 @@ def test_an_archiver_that_fails_or_only_pretends(scene: Scene) -> None:
     with archiving(primary, "/bin/date"):
         assert has(looked(scene), "WARNING: hca: archiver: archive_command = '/bin/date' archives")
     with archiving(primary, "false"):
+        assert has(looked(scene), "WARNING: hca: archiver: archive_command = 'false' can archive")
         primary.psql("SELECT pg_logical_emit_message(false, 'test', 'x'); SELECT pg_switch_wal()")
         failed = "SELECT failed_count > 0 FROM pg_stat_archiver"
         processes.until(lambda: primary.psql(failed) == "t", "archiving has failed")

@@ -144,6 +144,24 @@ def test_on_a_machine_without_the_data_the_old_archive_is_left_alone(shop: Scene
     assert shop.restore().changed == 0
 
 
+def test_a_backup_that_was_taken_while_nothing_was_archived_is_told(shop: Scene) -> None:
+    archiving(shop)
+    shop.node.psql("ALTER SYSTEM SET archive_command = '/bin/false'")
+    shop.node.reload()
+    shop.back_up()
+    shop.node.psql("ALTER SYSTEM RESET archive_command")
+    shop.node.reload()
+    outcome = shop.restore()
+    assert outcome.completed, outcome.said
+    assert shop.node.psql("SHOW archive_command") == "/bin/false"
+    assert outcome.plan is not None
+    for told in (outcome.plan.markdown(), outcome.told):
+        assert "NOTHING IS ARCHIVED after the restore" in told
+        assert "archive_command = '/bin/false'" in told
+        assert "ALTER SYSTEM RESET archive_command" in told
+    assert shop.restore().changed == 0
+
+
 def test_archiving_that_the_command_line_switches_on_leaves_the_old_archive_alone(
     shop: Scene,
 ) -> None:
