@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deployments.cli.settings import InventoryOption, chosen_clusters, use
+from deployments.cli.settings import InventoryOption, looked_at, tell_left_out, use
 
 if TYPE_CHECKING:
     from runbook.audit.chain import Finding
     from runbook.audit.mirror import Mirror
     from runbook.audit.settings import AuditCopy
+    from runbook.errors import RunbookError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,21 +32,32 @@ def mirror(
 ) -> None:
     """Copy to the audit stores what they lack: after a store has failed, or for the first time."""
     from runbook.audit.index import RunsIndex
-    from runbook.errors import SettingsError
+    from runbook.errors import RunbookError, SettingsError
     from runbook.places import state_directory
 
     audit = state_directory() / "audit"
-    wanted = _copies(inventory)
-    if not wanted:
+    wanted, failed = _copies(inventory)
+    if not wanted and not failed:
         raise SettingsError("no cluster names an audit store", hint="Set audit.store of a cluster.")
     RunsIndex(audit).settle()
     for settings in wanted:
-        copy = _mirror(audit, settings)
-        copy.expect(*([path.stem for path in audit.glob("*.jsonl")] if everything else ()))
-        done = copy.catch_up()
-        locked = ", locked there" if done.locked else ""
-        left = len(copy.waiting())
-        print(f"{settings.store}: {done.pieces} pieces, {done.size} bytes{locked}; {left} open")
+        try:
+            print(_copied(audit, settings, everything=everything))
+        except RunbookError as error:
+            failed[settings.store] = error
+    tell_left_out(failed, "copied")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _copied(audit: Path, settings: AuditCopy, *, everything: bool) -> str:
+    """Copy what a store lacks; tell how much that was, and what is left."""
+    copy = _mirror(audit, settings)
+    copy.expect(*([path.stem for path in audit.glob("*.jsonl")] if everything else ()))
+    done = copy.catch_up()
+    locked = ", locked there" if done.locked else ""
+    left = len(copy.waiting())
+    return f"{settings.store}: {done.pieces} pieces, {done.size} bytes{locked}; {left} open"
 
 
 def anchor(
@@ -92,15 +104,18 @@ def compared(audit: Path, store: str, inventory: Path | None) -> list[Finding]:
     from runbook.audit.comparison import compared as held_against
     from runbook.audit.settings import AuditCopy
 
-    known = [each for each in _copies(inventory) if each.store == store]
+    copies, failed = _copies(inventory)
+    known = [each for each in copies if each.store == store]
+    for error in () if known else failed.values():
+        raise error  # it may be the one that tells how that store is used
     settings = known[0] if known else AuditCopy(store=store)
     return list(held_against(_mirror(audit, settings)))
 
 
-def _copies(inventory: Path | None) -> list[AuditCopy]:
-    """Give every audit store that the settings name, once."""
-    clusters = chosen_clusters("", use(inventory))
-    return list(dict.fromkeys(each.audit for each in clusters if each.audit is not None))
+def _copies(inventory: Path | None) -> tuple[list[AuditCopy], dict[str, RunbookError]]:
+    """Give every audit store that the settings name, once, and whose cannot be used."""
+    clusters, failed = looked_at("", use(inventory))
+    return list(dict.fromkeys(each.audit for each in clusters if each.audit is not None)), failed
 
 
 def _mirror(audit: Path, settings: AuditCopy) -> Mirror:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deployments.cli.settings import InventoryOption, JsonOption, chosen_clusters, use
+from deployments.cli.settings import InventoryOption, JsonOption, looked_at, tell_left_out, use
 
 if TYPE_CHECKING:
     from runbook.backups.backup import Backup
     from runbook.backups.catalogue import Catalogue, Found
     from runbook.cluster import Cluster
+    from runbook.errors import RunbookError
     from runbook.inventory import StoreSettings
     from runbook.postgres import Node
 
@@ -52,14 +53,20 @@ def backups(
 ) -> None:
     """List the backups of a cluster, or of all; the newest sound one is marked."""
     allowed = _seconds(max_age) if max_age else None
-    clusters = chosen_clusters(cluster, use(inventory))
-    rows = [row for item in clusters for row in _listed(item)]
+    clusters, failed = looked_at(cluster, use(inventory))
+    rows = [row for item in clusters for row in _listed_or_told(item, failed)]
+    if cluster and failed:
+        raise failed[cluster]
     if as_json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
-    else:
+    elif rows or not failed:
         _show(rows)
+    tell_left_out(failed, "listed")
     if allowed is not None:
-        _insist_on_age([item.name for item in clusters], rows, allowed)
+        names = [item.name for item in clusters if item.name not in failed]
+        _insist_on_age(names, rows, allowed)
+    if failed:
+        raise typer.Exit(1)
 
 
 def _seconds(age: str) -> float:
@@ -97,6 +104,17 @@ def _insist_on_age(clusters: Sequence[str], rows: Sequence[Row], allowed: float)
             "missing, `pg-runbooks check` names what keeps them from running; where a clock is or "
             "was wrong, base-backup names the way on.",
         )
+
+
+def _listed_or_told(cluster: Cluster, failed: dict[str, RunbookError]) -> list[Row]:
+    """List the cluster's backups; why they cannot be listed keeps no others from it."""
+    from runbook.errors import RunbookError
+
+    try:
+        return _listed(cluster)
+    except RunbookError as error:
+        failed[cluster.name] = error
+        return []
 
 
 def _listed(cluster: Cluster) -> list[Row]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,14 +44,6 @@ def use(path: Path | None) -> Inventory | None:
     return inventory
 
 
-def chosen_clusters(name: str, inventory: Inventory | None) -> tuple[Cluster, ...]:
-    """Give the cluster of that name, or all that the settings have when no name is given."""
-    found, unusable = looked_at(name, inventory)
-    for error in unusable.values():
-        raise error
-    return found
-
-
 def looked_at(
     name: str, inventory: Inventory | None
 ) -> tuple[tuple[Cluster, ...], dict[str, RunbookError]]:
@@ -64,3 +58,9 @@ def looked_at(
     from blocks.cluster import PostgresCluster
 
     return usable_clusters(saved_names(PostgresCluster))
+
+
+def tell_left_out(failed: Mapping[str, RunbookError], verb: str) -> None:
+    """Tell on the standard error what could not be done as all others were; the caller fails."""
+    for name, error in failed.items():
+        print(f"{name}: not {verb}\n{error}", file=sys.stderr)

@@ -133,6 +133,23 @@ def test_a_copy_is_made_and_held_against(history: History, tmp_path: Path) -> No
     assert "the line is not what the store has" in done.stdout
 
 
+def test_a_store_that_takes_no_copy_keeps_none_from_another(
+    history: History, tmp_path: Path
+) -> None:
+    inventory = tmp_path / "inventory.yaml"
+    text = _INVENTORY.format(folder=tmp_path, store="safe").replace("vault:", "safe:")
+    head, clusters, shop = text.partition("clusters:\n")
+    (tmp_path / "file").touch()
+    broken = f"  broken: {{location: {{kind: folder, path: {tmp_path}/file/safe}}}}\n"
+    first = shop.replace("shop:", "depot:").replace("name: one", "name: two", 1)
+    first = first.replace("store: safe", "store: broken")
+    inventory.write_text(head + broken + clusters + first + shop)
+    done = audit(history, "mirror", "--all", "--inventory", str(inventory))
+    assert done.returncode == 1
+    assert "safe: 6 pieces" in done.stdout
+    assert "broken: not copied\nERROR:  " in done.stderr
+
+
 def test_an_audit_store_that_there_is_not_is_told_in_the_inventory(
     history: History, tmp_path: Path
 ) -> None:

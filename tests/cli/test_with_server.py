@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import httpx
 import pytest
 
 from deployments.demo.place import free_port
@@ -112,6 +113,30 @@ def test_a_backup_through_its_deployment_is_followed_to_its_end(control: Control
     assert "step 5: Create the backup, verified while it is written" in done.stdout
     rows = json.loads(control.command("backups", "--json").stdout)
     assert [row["state"] for row in rows] == ["sound"]
+
+
+def test_settings_that_cannot_be_used_keep_no_other_cluster_from_it(control: Control) -> None:
+    """A rule of the settings is newer than the block, say: nobody could save it so now."""
+    api = f"http://127.0.0.1:{control.port}/api"
+    kind = httpx.get(f"{api}/block_types/slug/postgres-cluster").raise_for_status().json()["id"]
+    wanted = {"block_documents": {"block_type_id": {"any_": [kind]}}}
+    [block] = httpx.post(f"{api}/block_documents/filter", json=wanted).raise_for_status().json()
+    same = {key: block[key] for key in ("block_schema_id", "block_type_id")}
+    spoiled = {**same, "name": "spoiled", "data": {**block["data"], "nodes": []}}
+    made = httpx.post(f"{api}/block_documents/", json=spoiled).raise_for_status().json()
+    try:
+        done = control.command("backups", "--json")
+        assert done.returncode == 1
+        assert {row["cluster"] for row in json.loads(done.stdout)} == {control.shop.cluster}
+        assert "spoiled: not listed\nERROR:  the settings of cluster 'spoiled'" in done.stderr
+        aged = control.command("backups", "--max-age", "26h")
+        assert (aged.returncode, aged.stderr) == (1, done.stderr)
+        assert control.command("backups", "--cluster", "spoiled").returncode == 2
+        copied = control.command("audit", "mirror")
+        assert copied.returncode == 1
+        assert "spoiled: not copied\nERROR:  the settings of cluster" in copied.stderr
+    finally:
+        httpx.delete(f"{api}/block_documents/{made['id']}").raise_for_status()
 
 
 def test_a_refusal_at_another_terminal_ends_the_run_as_cancelled(control: Control) -> None:
