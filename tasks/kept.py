@@ -5,7 +5,7 @@ from __future__ import annotations
 from runbook import Need, check, ensure, fact, note
 from runbook.postgres import Node
 from runbook.restore.kept import Aside, asides, gone, half_undone, newest
-from runbook.restore.remains import half_restored
+from runbook.restore.remains import half_restored, restored_over_nothing
 from runbook.units import readable_bytes
 from tasks._task import task
 
@@ -13,6 +13,7 @@ from tasks._task import task
 @task("find what was set aside on {node}")
 def find(node: Node, stamp: str) -> Aside:
     """Find the data that was set aside, and tell where it is and how much."""
+    _insist_on_kept(node, stamp)
     found = newest(node, stamp)
     fact("node", f"{node} on {node.host} ({node.host.way})")
     fact("set aside at", f"{found.stamp} UTC ({found.kind})")
@@ -106,6 +107,24 @@ def discard(aside: Aside) -> None:
         holds=aside.is_gone,
         needs=[_not_needed(aside)],
         by=aside.discard,
+    )
+
+
+def _insist_on_kept(node: Node, stamp: str) -> None:
+    """Refuse to put back what an earlier restore has set aside, unless it is asked for by name."""
+    begun, stamps = restored_over_nothing(node), [each.stamp for each in asides(node)]
+    older = (
+        f"; or this one with stamp={' or stamp='.join(stamps)}, which is older" if stamps else ""
+    )
+    check(
+        "the restore that was begun last has kept what it replaces",
+        lambda: not begun or stamp in stamps,
+        seen=lambda: (
+            f"the restore of {begun} was cut off and has set nothing aside: it removes the old "
+            "data (remove_old), or there was none; there is nothing of it to put back"
+        ),
+        hint=f"Start instance-restore again with backup={begun} and the same other parameters "
+        f"(remove_old, too), to bring it to its end{older}.",
     )
 
 

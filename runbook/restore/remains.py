@@ -11,6 +11,7 @@ from runbook.postgres import Node
 from runbook.restore import staging
 from runbook.restore.job import Restore
 from runbook.restore.marks import RestoreMark, read_mark
+from runbook.restore.outage import StopClock
 from runbook.restore.place import Place, kept, look, tablespace_place, whole_place
 from runbook.restore.survey import own_locations
 
@@ -83,6 +84,27 @@ def half_restored(node: Node) -> RestoreMark | None:
         locations = own_locations(node, data.live, data.incoming(made))
         places += [tablespace_place(location, seen.version) for location in locations]
     return next(iter(_half_swapped(node, data, places)), None)
+
+
+def restored_over_nothing(node: Node) -> str:
+    """Name the backup whose restore has begun, has no end yet, and has kept nothing; or nothing.
+
+    With `remove_old` the outage has begun before anything is made ready, or the data is gone.
+    """
+    host, user = node.host, node.os_user
+    seen = look(host, node.directory(), user)
+    data = whole_place(seen)
+    if not StopClock(host, user, data.stopped).started_by():
+        return ""
+    asides = kept(host, data, user)["aside"]
+    mark = read_mark(host, data.live, user)
+    if mark is not None and mark.finished is None and mark.stamp not in asides:
+        return mark.backup
+    for made in filter(is_backup_id, kept(host, data, user)["incoming"]):
+        ready = read_mark(host, data.incoming(made), user)
+        if ready is None or (not seen.version and ready.stamp not in asides):
+            return made
+    return ""
 
 
 def needed_backups(node: Node) -> frozenset[str]:

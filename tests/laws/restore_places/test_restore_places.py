@@ -215,6 +215,10 @@ def test_where_there_is_no_room_the_old_data_goes_first(shop: Scene) -> None:
     for point in (Point("2"), Point("6", 2), Point("6", 3), Point("6", transfer=True)):
         killed = shop.restore(remove_old=True, at=point)
         assert killed.ended == "killed"
+        undo = shop.run("instance-restore-undo")
+        assert undo.ended == "CheckFailed"
+        assert ("set nothing aside: it removes" in undo.said) is (point != Point("2"))
+        assert (f"with backup={shop.backup} and the same" in undo.said) is (point != Point("2"))
     outcome = shop.restore(remove_old=True)
     assert outcome.completed, outcome.said
     assert_restored(shop, asides=0)
