@@ -155,7 +155,7 @@ def _tell(job: Restore, seen: Survey, wishes: Wishes) -> None:
 def _free(job: Restore, seen: Survey) -> str:
     """Tell what is free, and who needs it while people think."""
     free = readable_bytes(seen.data.free)
-    if seen.running is None or job.in_place() or not job.beside:
+    if not seen.reserve.kept or job.in_place() or not job.beside:
         return free
     if not seen.begun:
         return f"{free}; kept free for the server while the copy is made: {seen.reserve}"

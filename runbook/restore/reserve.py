@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from runbook.errors import CheckFailed
+from runbook.errors import CheckFailed, CommandFailed, Unreachable
 from runbook.hosts.disk import disks
 from runbook.postgres import Node
 from runbook.restore.place import Look, look
@@ -75,9 +75,13 @@ class Reserve:
 def reserve_for(node: Node, looks: Sequence[Look]) -> Reserve:
     """Give what the server that runs on a node must find free on each file system it lives on.
 
-    That is what its WAL may take or 2 GiB, the greater; at most a tenth of the file system.
+    That is what its WAL may take or 2 GiB, the greater; at most a tenth of the file system. One
+    that is too damaged to say it, or lets nobody in, writes its WAL none the less.
     """
-    least = max(_LEAST, most_wal(node))
+    try:
+        least = max(_LEAST, most_wal(node))
+    except (CommandFailed, Unreachable):
+        least = _LEAST
     by_device = {seen.device: seen for seen in reversed(looks)}
     kept = {seen.stands: min(least, seen.size // _SHARE) for seen in by_device.values()}
     return Reserve(node, kept)

@@ -43,8 +43,9 @@ class Survey:
     """The places of a restore as they were found.
 
     `begun` tells that a run of this restore has made it ready, or put it in place, already: then
-    the places are as that run left them. `running` is the server that answers, if one does, and
-    `reserve` the room that it needs; `short_for_it` that there would be room without it.
+    the places are as that run left them. `running` is the server that answers, if one does;
+    `reserve` the room that a server needs which lives there, whether or not it answers;
+    `short_for_it` that there would be room without it.
     `archiving_off`: the old data's own settings say so.
     """
 
@@ -100,7 +101,7 @@ def survey(
     )
     running = _running(node)
     looks = [data, *filter(None, [wal]), *spaces.values()]
-    kept_free = running is not None and catalogue is not None
+    kept_free = catalogue is not None and (running is not None or not node.is_stopped())
     reserve = reserve_for(node, _lived_on(node, looks)) if kept_free else Reserve(node, {})
     needs = _needs(backup, catalogue, data, spaces, wal) if catalogue and not begun else []
     return Survey(

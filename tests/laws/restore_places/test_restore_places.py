@@ -250,6 +250,13 @@ def test_a_server_that_needs_the_room_gets_it_back_from_the_copy(shop: Scene) ->
     refused = shop.restore()
     assert refused.ended == "Refused", refused.said
     assert "stop the server by hand" in refused.said
+    hba = shop.live / "pg_hba.conf"
+    rules = hba.read_text()
+    hba.write_text("local all all reject\nhost all all all reject\n")
+    shop.node.tool("pg_ctl", "-D", shop.live, "reload")
+    silent = shop.restore()
+    assert "stop the server by hand" in silent.said, silent.said
+    hba.write_text(rules)
     shop.node.stop()
     assert shop.restore().completed
     assert_restored(shop)
