@@ -32,6 +32,7 @@ from deployments.settings import POOL, ControlRoom
 from flows._own_database import own_database_url
 from flows._watch import told
 from runbook.errors import RunbookError, Unreachable
+from runbook.units import readable_seconds
 
 _REAP_EVERY_SECONDS = 60.0
 _REST_SECONDS = 60.0
@@ -47,6 +48,7 @@ class Launcher:
 
     `drain` is how many seconds running steps get to end when it is stopped; `limit` is how many
     runs the worker carries at once. Without `server` it joins the one at PREFECT_API_URL.
+    `longest` is how many seconds it waits for the runs that a killed launcher has left at work.
     """
 
     room: ControlRoom
@@ -57,6 +59,7 @@ class Launcher:
     limit: int = 5
     packages: tuple[str, ...] = ("flows",)
     patience: float = 90.0
+    longest: float = 24 * 3600.0
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
@@ -187,10 +190,18 @@ class Launcher:
             self.tell(f"ended the {name} that an earlier launcher had left running")
 
     def _await_ends(self) -> None:
-        """Wait until no process here carries a run, or until somebody asks for a stop."""
-        self._say_waiting(carried(self.room.state))
-        while carried(self.room.state) and not self.stopping.is_set():
+        """Wait until no process here carries a run, or until somebody asks for a stop.
+
+        One that hangs never ends: nothing is ended for that, but it is told as an error.
+        """
+        running = carried(self.room.state)
+        self._say_waiting(running)
+        until = time.monotonic() + self.longest
+        while running and not self.stopping.is_set():
+            if time.monotonic() > until:
+                raise _too_long(running, self.longest, self.drain)
             time.sleep(_LOOK_SECONDS * 5)
+            running = carried(self.room.state)
 
     def _await_runs(self) -> None:
         """Give running steps their time; it begins when they are known: a server may be slow."""
@@ -226,6 +237,18 @@ class Launcher:
     def _say_reaped(self, done: Iterable[Reaped]) -> None:
         for one in done:
             self.tell(f"run {one.name} ({one.run}): {one.outcome}. {one.why}")
+
+
+def _too_long(running: Iterable[str], seconds: float, drain: float) -> RunbookError:
+    return RunbookError(
+        f"{', '.join(running)}: still at work after {readable_seconds(seconds)}",
+        detail="an earlier launcher was killed; its worker still carries that, and nothing of it "
+        "was ended",
+        hint="Where it works, start this again, which waits again. Where it hangs: cancel it in "
+        "Prefect; or start this again and stop it with Ctrl-C or systemctl stop: running steps get "
+        f"{readable_seconds(drain)} (--drain), what is left is ended; then start it, and that run, "
+        "once more.",
+    )
 
 
 def _insist_on(started: Child) -> None:
