@@ -189,6 +189,24 @@ def build(
     return scene
 
 
+def move_into(scene: Scene, target: Path) -> None:
+    """Stop the server and mount a file system with its data at the data directory."""
+    scene.node.stop()
+    staged = scene.node.directory / "staged"
+    scene.live.rename(staged)
+    scene.live.mkdir(mode=0o700)
+    if target.name == "tmpfs":
+        processes.run(["mount", "-t", "tmpfs", "-o", "size=400m,mode=0700", "lab", scene.live])
+    else:
+        target.mkdir(mode=0o700)
+        shutil.chown(target, "postgres", "postgres")
+        processes.run(["mount", "--bind", target, scene.live])
+    shutil.chown(scene.live, "postgres", "postgres")
+    processes.run(["cp", "-a", f"{staged}/.", scene.live])
+    shutil.rmtree(staged)
+    scene.node.start()
+
+
 def servers_on(directory: Path) -> list[int]:
     """List the postmasters that work in a directory."""
     found = []
