@@ -23,6 +23,9 @@ from tests.laws.outcome import Outcome
 GUID = "de2fe9e4-6535-423d-8709-dca87df7985c"
 KEY = "NYHD8MVmA55HEqoaYHpQaxfwEMcQ1wkI"
 
+FOREIGN = (f"{GUID}-1500000000-0", f"{GUID}0-1600000000000.json", f"{GUID}-17-0000")
+"""What others are just uploading, or have under a name that begins like ours."""
+
 _CONTENT = """
 CREATE ROLE "o'brien; --" LOGIN PASSWORD 'hidden-in-the-dump';
 CREATE DATABASE "Ünï cödé" OWNER "o'brien; --";
