@@ -196,6 +196,11 @@ def build(lab: LoopbackLab, name: str) -> Restores:
     return restores
 
 
+def loads(outcome: Outcome) -> list[str]:
+    """Give the loads that a run has begun."""
+    return [line for line in outcome.commands if "pg_restore --exit-on-error" in line]
+
+
 def way_back(old: str) -> tuple[str, ...]:
     """Give the statements of the page that bring a database back that was set aside."""
     text = PAGE.read_text().partition("## The way back")[2].partition("When the new one")[0]
