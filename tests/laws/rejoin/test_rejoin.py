@@ -2,108 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import signal
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.lab import processes, split, trouble
-from tests.lab.loopback import LoopbackLab
-from tests.lab.postgres import PostgresNode
-from tests.lab.repmgr import configuration
-from tests.laws import replication_scene
-from tests.laws.outcome import Outcome, Point
-from tests.laws.rebuild_troubles import assert_nothing_left, assert_whole, own_line
+from tests.laws.outcome import Point
+from tests.laws.rebuild_troubles import own_line
+from tests.laws.rejoin.old_primary import (
+    ALONE,
+    MARK,
+    OF_THE_PRIMARY,
+    assert_back,
+    commits,
+    hand_over,
+    kept,
+    marked,
+    rejoin,
+)
 from tests.laws.replication_scene import Scene
 
 pytestmark = pytest.mark.lab
 
 KILLED = [Point("3"), Point("4"), Point("5", 3), Point("5"), Point("6", 1), Point("6"), Point("7")]
-
-
-@pytest.fixture(scope="module")
-def scene(loopback_lab: LoopbackLab, tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    base = tmp_path_factory.mktemp("rejoin")
-    return replication_scene.build(
-        loopback_lab, "ja", "jb", base=base, apps=0, tablespaces=("cold",)
-    )
-
-
-@pytest.fixture
-def healthy(scene: Scene) -> Iterator[Scene]:
-    scene.reset()
-    yield scene
-    scene.halt()
-
-
-def rejoin(scene: Scene, **arguments: object) -> Outcome:
-    return scene.run("rejoin", **{"node": "ja", **arguments})
-
-
-def hand_over(scene: Scene, *, alone: Sequence[str] = (), crash: bool = False) -> PostgresNode:
-    """Stop the primary and promote the standby; what is in `alone` only the old one has."""
-    old, new = scene.node("ja"), scene.node("jb")
-    with split.cut_off(*([new] if alone else [])):
-        for statement in alone:
-            old.psql(statement, database="shop")
-        trouble.kill(old) if crash else old.stop()
-        scene.cluster.repmgr(new, "standby", "promote")
-    return old
-
-
-ALONE = ("CREATE TABLE only_here AS SELECT 1 AS x", "UPDATE customers SET name = 'changed'")
-
-
-MARK = "pgsql_tmp_restored.json"
-
-
-OF_THE_PRIMARY = (
-    *("pgsql_tmp_recovered.json", "pgsql_tmp_standby.json"),
-    "pgsql_tmp_replication.pass",
-)
-
-
-def marked(node: PostgresNode) -> None:
-    """Leave on a node what a clone of long ago, and other runs, have left in its data directory."""
-    about = {"backup": "clone of ja", "run_id": "0123", "stamp": "20200101000000"}
-    moments = dict.fromkeys(("verified", "finished"), "2020-01-01T00:00:00Z")
-    text = json.dumps({**about, **moments, "names": [], "kept": {}})
-    for name in (MARK, *OF_THE_PRIMARY):
-        (node.data_directory / name).write_text(text)
-        shutil.chown(node.data_directory / name, "postgres", "postgres")
-
-
-@contextmanager
-def killed_in_the_rewind(scene: Scene, old: PostgresNode) -> Iterator[None]:
-    """Kill a rejoin while pg_rewind works; after the block, pg_rewind is as quick as ever."""
-    before = configuration(old).read_text()
-    begun = slow_rewind(old)
-    running = scene.runner.start("rejoin", cluster=scene.name, node="ja")
-    processes.until(begun.exists, "pg_rewind has begun", within=60)
-    os.kill(running.pid, signal.SIGKILL)
-    assert running.outcome().ended == "killed"
-    yield
-    configuration(old).write_text(before)
-
-
-def kept(node: PostgresNode) -> list[Path]:
-    return sorted(node.directory.glob("main.diverged-*"))
-
-
-def assert_back(scene: Scene) -> None:
-    """Judge from outside: the old primary follows, and keeps no WAL for anybody."""
-    assert_whole(scene, "jb", "ja")
-    old = scene.node("ja")
-    assert scene.slots(old) == {}
-    assert old.psql("SELECT to_regclass('only_here') IS NULL", database="shop") == "t"
-    left = [path.name for path in old.directory.iterdir() if path.name.startswith("main.")]
-    assert not [name for name in left if not name.startswith(("main.diverged-", "main.aside-"))]
 
 
 def test_a_primary_that_was_stopped_cleanly_rejoins_and_a_second_run_changes_nothing(
@@ -215,14 +136,6 @@ def test_a_history_that_is_missing_is_never_called_nothing(healthy: Scene) -> No
     assert held.startswith("COMMITS THAT NOBODY CAN COUNT"), held
 
 
-def commits(node: PostgresNode, there: Path) -> int:
-    """Count the commits in the WAL that was kept, from the fork in its name on."""
-    start = there.name.rpartition("-")[2].replace("_", "/")
-    first = sorted((there / "pg_wal").glob("0" * 7 + "1*"))[0]
-    argv = [node.bin_directory / "pg_waldump", "-r", "Transaction", "-s", start, first]
-    return processes.run(argv, check=False).stdout.count("desc: COMMIT")
-
-
 def test_a_split_brain_is_refused_until_stopping_it_is_approved(healthy: Scene) -> None:
     old, new = healthy.node("ja"), healthy.node("jb")
     with split.cut_off(new):
@@ -271,50 +184,6 @@ def test_what_was_written_after_a_killed_rejoin_is_kept_as_well(healthy: Scene) 
     assert kept(old) == [there]
 
 
-def test_a_rewind_that_was_interrupted_is_no_data_directory_and_is_cloned(healthy: Scene) -> None:
-    old = hand_over(healthy, alone=ALONE)
-    own = own_line(old).read_text()
-    with killed_in_the_rewind(healthy, old):
-        time.sleep(0.1)
-        assert_nothing_left(healthy, old)
-    killed = rejoin(healthy, at=Point("5", 3))
-    assert killed.ended == "killed", killed.said
-    done = rejoin(healthy)
-    assert done.completed, done.said
-    assert_back(healthy)
-    assert (old.data_directory / "postgresql.conf").read_text() == own
-    assert len(kept(old)) == len(healthy.aside(old)) == 1
-
-
-def test_a_standby_rebuild_after_an_interrupted_rewind_keeps_what_was_the_nodes_own(
-    healthy: Scene,
-) -> None:
-    old, new = hand_over(healthy, alone=ALONE), healthy.node("jb")
-    own = own_line(old).read_text()
-    with killed_in_the_rewind(healthy, old):
-        theirs = (new.data_directory / "postgresql.conf").read_text()
-    (old.data_directory / "postgresql.conf").write_text(theirs)  # as pg_rewind leaves it
-    done = healthy.run("standby-rebuild", standby="ja")
-    assert done.completed, done.said
-    assert_back(healthy)
-    assert (old.data_directory / "postgresql.conf").read_text() == own
-
-
-def test_the_primarys_mark_that_pg_rewind_copies_ends_no_rewind(healthy: Scene) -> None:
-    old, new = hand_over(healthy, alone=ALONE), healthy.node("jb")
-    own = own_line(old).read_text()
-    marked(new)
-    with killed_in_the_rewind(healthy, old):
-        theirs = (new.data_directory / "postgresql.conf").read_text()
-    (old.data_directory / "postgresql.conf").write_text(theirs)
-    marked(old)
-    done = rejoin(healthy)
-    assert done.completed, done.said
-    assert_back(healthy)
-    assert (old.data_directory / "postgresql.conf").read_text() == own
-    assert len(healthy.aside(old)) == 1, "half a rewind is cloned, not rewound once more"
-
-
 @pytest.mark.parametrize("left", ["rejoining", "rejoined"])
 def test_what_an_old_rejoin_has_left_decides_nothing(healthy: Scene, left: str) -> None:
     old, new = healthy.node("ja"), healthy.node("jb")
@@ -326,43 +195,6 @@ def test_what_an_old_rejoin_has_left_decides_nothing(healthy: Scene, left: str) 
         refused = rejoin(healthy)
     assert refused.ended == "Refused", refused.said
     assert "only ja holds: 1 commit" in refused.said
-
-
-def slow_rewind(node: PostgresNode) -> Path:
-    """Let repmgr on a node run a pg_rewind that stays at work for long; give what shows it."""
-    programs, begun = node.directory / "programs", node.directory / "log" / "rewind-begun"
-    programs.mkdir()
-    for path in node.bin_directory.iterdir():
-        (programs / path.name).symlink_to(path)
-    (programs / "pg_rewind").unlink()
-    real = node.bin_directory / "pg_rewind"
-    script = f'#!/bin/sh\n{real} "$@" --dry-run || exit 1\ntouch {begun}\nexec sleep 60\n'
-    (programs / "pg_rewind").write_text(script)
-    (programs / "pg_rewind").chmod(0o755)
-    file = configuration(node)
-    file.write_text(file.read_text().replace(str(node.bin_directory), str(programs)))
-    return begun
-
-
-def test_what_cannot_be_rewound_is_cloned_and_its_data_set_aside(healthy: Scene) -> None:
-    old = healthy.node("ja")
-    old.psql("ALTER SYSTEM SET wal_log_hints = off")
-    old.stop()
-    old.tool("pg_checksums", "--disable", "-D", old.data_directory)
-    old.start()
-    hand_over(healthy, alone=ALONE)
-    with healthy.unchanged():
-        refused = rejoin(healthy, method="rewind")
-    assert refused.ended == "Refused", refused.said
-    assert "cannot be rewound" in refused.said
-    ended = rejoin(healthy, at=Point("5", 4, signal=signal.SIGTERM))
-    assert ended.ended == "_Terminated", ended.said
-    assert_nothing_left(healthy, old)
-    assert healthy.aside(old) == []
-    done = rejoin(healthy)
-    assert done.completed, done.said
-    assert_back(healthy)
-    assert len(healthy.aside(old)) == 1
 
 
 def test_it_comes_up_only_as_a_standby(healthy: Scene) -> None:
