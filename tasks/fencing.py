@@ -133,8 +133,8 @@ def _is_silent(job: Handover, old: Node, *, looks: int) -> None:
         seen=lambda: (
             f"worker: {_heard(quiet.from_worker())}; {job.new}: {_heard(quiet.from_witness())}"
         ),
-        hint=f"{old} still runs somewhere, a supervisor has started it again, or another server has "
-        "its address. Do not promote.",
+        hint=f"{old} still runs somewhere, a supervisor has started it again, or another server "
+        "has its address. Do not promote.",
     )
 
 
