@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -21,6 +23,19 @@ def listening(port: int) -> tuple[Address, ...]:
     """
     found = {address for table in _TABLES for address in _listeners(table, port)}
     return tuple(sorted(found, key=str))
+
+
+def is_taken(host: str, port: int) -> bool:
+    """Tell whether a server could not listen here because another program does."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        return error.errno == errno.EADDRINUSE
+    return False
 
 
 def _listeners(table: Path, port: int) -> Iterator[Address]:

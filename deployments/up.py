@@ -23,6 +23,7 @@ from prefect.settings import (
 from deployments import pool
 from deployments.carried import carried
 from deployments.children import Child, child, end_left_behind, last_lines, left_behind
+from deployments.listeners import is_taken
 from deployments.login import insist_on_own_login, login_environment
 from deployments.openness import openness
 from deployments.reach import insist_on_server
@@ -38,6 +39,7 @@ _REAP_EVERY_SECONDS = 60.0
 _REST_SECONDS = 60.0
 _LOOK_SECONDS = 0.2
 _STOP_SECONDS = 20.0
+_PORT_SECONDS = 5.0
 
 Tell = Callable[[str], None]
 
@@ -86,6 +88,7 @@ class Launcher:
             self._take_over()
             if self.server:
                 insist_on_own_login()
+                self._insist_on_port()
                 self._start_server(stack)
             insist_on_server(self.room.api, patience=self.patience, given_up=self.stopping.is_set)
             self._say_openness()
@@ -137,6 +140,23 @@ class Launcher:
         if not self.server:
             elsewhere = os.environ.get("PREFECT_API_URL", "")
             self.room = replace(self.room, elsewhere=self.room.elsewhere or elsewhere)
+
+    def _insist_on_port(self) -> None:
+        """Refuse where another program has the port: its server would be taken for ours.
+
+        What was just ended may have it for a moment longer.
+        """
+        until = time.monotonic() + _PORT_SECONDS
+        while is_taken(self.room.host, self.room.port):
+            if time.monotonic() > until:
+                raise RunbookError(
+                    f"something already listens on {self.room.host}:{self.room.port}",
+                    detail="nothing was started, and nothing was registered there",
+                    hint="End it, or give this server another port with --port. If it is the "
+                    "Prefect server that you want, join it: "
+                    f"PREFECT_API_URL={self.room.api} pg-runbooks up --no-server",
+                )
+            time.sleep(_LOOK_SECONDS)
 
     def _start_server(self, stack: ExitStack) -> None:
         argv = ("prefect", "server", "start", "--host", self.room.host, "--port")

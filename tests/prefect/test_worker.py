@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
+import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import LogCreate
 from prefect.client.schemas.filters import (
@@ -19,7 +21,10 @@ from prefect.flow_engine import run_flow
 from prefect.flow_runs import resume_flow_run
 
 from deployments.orders import Standing, Told, follow, order, standing
+from deployments.settings import POOL, ControlRoom
+from deployments.up import Launcher
 from runbook.audit import read_trail
+from runbook.errors import RunbookError
 from runbook.lock import holder_of
 from tests.prefect import procedures
 from tests.prefect.conftest import Here, approves, world_of
@@ -94,6 +99,19 @@ def test_a_killed_launcher_alone_leaves_no_second_server(room: Room) -> None:
     assert "left running" in room.log.read_text()
     after = [room.pid("server"), room.pid("worker")]
     assert not set(before) & set(after)
+
+
+def test_a_launcher_leaves_the_server_alone_that_has_its_port(
+    room: Room, client: SyncPrefectClient, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    stranger = Launcher(ControlRoom(port=room.where.port, state=tmp_path / "other"), told.append)
+    with pytest.raises(RunbookError, match=f"already listens on 127.0.0.1:{room.where.port}") as no:
+        stranger.run()
+    assert f"PREFECT_API_URL={room.where.api} pg-runbooks up --no-server" in no.value.hint
+    assert told == []
+    assert len(client.read_workers_for_work_pool(POOL)) == 1
+    assert not (tmp_path / "other" / "children").exists()
 
 
 def test_stopping_lets_a_short_run_end_and_says_what_it_cut_off(
