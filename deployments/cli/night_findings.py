@@ -53,8 +53,9 @@ def _pool(client: SyncPrefectClient) -> Iterator[Finding]:
 
 def _schedules(client: SyncPrefectClient) -> Iterator[Finding]:
     """Look at every night that the settings ask for, and at every schedule that people added."""
-    flows = {flow.id: flow.name for flow in client.read_flows(limit=_PAGE)}
-    known = {f"{flows.get(one.flow_id)}/{one.name}": one for one in _deployments(client)}
+    found = list(_deployments(client))
+    flows = {each: client.read_flow(each).name for each in {one.flow_id for one in found}}
+    known = {f"{flows[one.flow_id]}/{one.name}": one for one in found}
     nights = _nights()
     looked_at = sorted(nights | {name for name, one in known.items() if one.schedules})
     told = [_told(name, known.get(name), name in nights) for name in looked_at]

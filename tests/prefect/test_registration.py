@@ -129,6 +129,15 @@ def test_check_tells_nights_that_are_gone_and_registering_again_makes_them(
     assert nights(client, f"base-backup/{deployed}") == ["nightly"]
 
 
+def test_check_finds_the_nights_on_a_server_with_many_flows_of_others(
+    client: SyncPrefectClient, deployed: str
+) -> None:
+    register("Europe/Berlin", ("flows",), [deployed])
+    for number in range(200):
+        client.create_flow_from_name(f"a-flow-of-others-{number}")
+    assert not [one for one in nights_told() if deployed in one.what]
+
+
 def test_check_names_a_paused_queue(client: SyncPrefectClient) -> None:
     (queue,) = client.read_work_queues(work_pool_name=POOL)
     client.update_work_queue(queue.id, is_paused=True)
