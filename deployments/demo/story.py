@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import sysconfig
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -131,7 +132,11 @@ def _undisturbed_end() -> Iterator[None]:
 def _say_kept(home: Place, launcher: Launcher, stages: Stages) -> None:
     stages.stage("Everything keeps running until Ctrl-C")
     text = _KEPT.format(
-        ui=launcher.room.ui, api=launcher.room.api, state=home.state, cluster=CLUSTER
+        ui=launcher.room.ui,
+        api=launcher.room.api,
+        state=home.state,
+        cluster=CLUSTER,
+        programs=sysconfig.get_path("scripts"),
     )
     stages.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
@@ -140,6 +145,7 @@ _KEPT = """
   Open {ui}, choose Deployments, instance-restore/{cluster}, Run, and untick dry_run.
   When the run waits, read its plan and approve it there. Or at another terminal:
 
+    export PATH={programs}:$PATH
     export PREFECT_API_URL={api} PG_RUNBOOKS_STATE={state}
     pg-runbooks run base-backup --cluster {cluster} --go
     pg-runbooks backups --cluster {cluster}

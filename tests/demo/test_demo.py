@@ -126,6 +126,10 @@ def test_a_table_is_lost_and_comes_back_and_ctrl_c_ends_everything(
         assert page
         with urllib.request.urlopen(f"{page[1]}/api/health", timeout=10) as answer:
             assert answer.status == 200
+        shown.wait_for("pg-runbooks pending")
+        programs = re.search(r"export PATH=(\S+):\$PATH", shown.text)
+        assert programs
+        assert (Path(programs[1]) / "pg-runbooks").is_file()
         assert shown.members
         assert shown.interrupt() == 0
         assert shown.members == []
