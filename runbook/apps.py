@@ -151,9 +151,9 @@ class App(BaseModel):
     """An application that uses the cluster, on one host."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    name: str
-    host: Host
-    managed_by: AnyApplication
+    name: str = Field(description="Name of the application in plans and records.")
+    host: Host = Field(description="The machine it runs on.")
+    managed_by: AnyApplication = Field(description="What starts, stops and watches it.")
     health: tuple[str, ...] = Field(
         default=(), description="Names of the cluster's health checks that tell whether it works."
     )

@@ -30,7 +30,7 @@ class Replication(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    user: str = "postgres"
+    user: str = Field(default="postgres", description="Role that replicates.")
     method: Literal["scram-sha-256", "trust"] = Field(
         default="scram-sha-256", description="What a missing pg_hba.conf rule is written with."
     )
@@ -46,9 +46,15 @@ class Backups(BaseModel):
     format: Literal["fast", "page"] = Field(
         default="fast", description="page: pg_basebackup -F tar -z -X fetch on the node."
     )
-    compression: Literal["auto", "zstd", "lz4", "gzip", "none"] = "auto"
+    compression: Literal["auto", "zstd", "lz4", "gzip", "none"] = Field(
+        default="auto",
+        description="By the server where its build can, else by the worker; "
+        "auto: zstd, or lz4 where the server has that alone.",
+    )
     workers: int = Field(default=2, ge=0, le=64, description="Server-side compression workers.")
-    source: Literal["primary", "standby"] = "primary"
+    source: Literal["primary", "standby"] = Field(
+        default="primary", description="Which server base backups are taken from."
+    )
     fast_checkpoint: bool = Field(default=True, description="False: wait for a spread checkpoint.")
     keep: int = Field(default=7, ge=1, description="Newest verified backups that always remain.")
     keep_days: int = Field(default=0, ge=0, description="Also keep what is younger; 0: no rule.")
@@ -73,32 +79,62 @@ class Cluster(BaseModel):
     """One PostgreSQL cluster as the inventory describes it. Roles are asked, never stored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    name: str
+    name: str = Field(description="Name of the cluster.")
     nodes: tuple[Node, ...] = Field(min_length=1, description="One entry per server.")
     apps: tuple[App, ...] = Field(default=(), description="Applications to stop for a restore.")
     health: tuple[HttpCheck, ...] = Field(default=(), description="Calls that must be answered.")
-    health_limits: HealthLimits = HealthLimits()
+    health_limits: HealthLimits = Field(
+        default=HealthLimits(), description="Where a finding is a warning, where critical."
+    )
     health_secrets: dict[str, SecretStr] = Field(
         default_factory=dict, description="What health refers to as {secret:name}."
     )
-    replication: Replication = Replication()
-    replication_password: SecretStr = SecretStr("")
-    backups: Backups
-    objectives: Objectives = Objectives()
-    approval: Approval = Approval()
-    audit: AuditCopy | None = None
-    logical: LogicalBackups | None = None
+    replication: Replication = Field(
+        default=Replication(), description="The login that base backups are taken with."
+    )
+    replication_password: SecretStr = Field(
+        default=SecretStr(""), description="Its password; empty where none is needed."
+    )
+    backups: Backups = Field(description="Where backups go and how they are taken and kept.")
+    objectives: Objectives = Field(
+        default=Objectives(), description="Recovery time and point that are promised."
+    )
+    approval: Approval = Field(
+        default=Approval(), description="Whose approval counts, and how long a run waits."
+    )
+    audit: AuditCopy | None = Field(
+        default=None, description="Where the records of its runs are copied to; empty: nowhere."
+    )
+    logical: LogicalBackups | None = Field(
+        default=None, description="Where its logical backups lie; empty: it has none."
+    )
     encryption_keys: dict[str, SecretStr] = Field(
         default_factory=dict, description="Keys of logical backups by name; old ones stay to read."
     )
-    manager: BackupManager | None = None
-    manager_password: SecretStr = SecretStr("")
-    service_api: ServiceApi | None = None
-    service_api_token: SecretStr = SecretStr("")
-    components: ComponentBackups | None = None
-    orchestrator: Orchestrator | None = None
-    exports: PlatformExports | None = None
-    platform: Platform | None = None
+    manager: BackupManager | None = Field(
+        default=None, description="Its instance in the a9s Backup Manager, if any."
+    )
+    manager_password: SecretStr = Field(
+        default=SecretStr(""), description="The password of manager.user."
+    )
+    service_api: ServiceApi | None = Field(
+        default=None, description="Its instance in the a9s API V1, if any."
+    )
+    service_api_token: SecretStr = Field(
+        default=SecretStr(""), description="The bearer token of the a9s API."
+    )
+    components: ComponentBackups | None = Field(
+        default=None, description="Databases that are dumped one by one; empty: none."
+    )
+    orchestrator: Orchestrator | None = Field(
+        default=None, description="The Orchestrator that its one node is; empty: none."
+    )
+    exports: PlatformExports | None = Field(
+        default=None, description="The platform's client, and where its exports go; empty: none."
+    )
+    platform: Platform | None = Field(
+        default=None, description="What platform-backup backs up with this cluster; empty: none."
+    )
 
     @model_validator(mode="after")
     def _distinct(self) -> Cluster:

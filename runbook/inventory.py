@@ -27,8 +27,8 @@ class StoreSettings(BaseModel):
     """A store and the credentials for it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    name: str
-    location: AnyStore
+    name: str = Field(description="Name of the store.")
+    location: AnyStore = Field(description="Folder on a node or worker, S3, or Azure Blob.")
     key_id: str = Field(default="", description="Access key id or storage account.")
     secret: SecretStr = Field(default=SecretStr(""), description="Secret access key.")
 
@@ -44,9 +44,11 @@ class Inventory(BaseModel):
     """Everything a file names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    stores: tuple[StoreSettings, ...] = ()
-    policies: tuple[ApprovalPolicy, ...] = ()
-    clusters: tuple[Cluster, ...] = ()
+    stores: tuple[StoreSettings, ...] = Field(default=(), description="Stores by name.")
+    policies: tuple[ApprovalPolicy, ...] = Field(
+        default=(), description="Approval policies by name."
+    )
+    clusters: tuple[Cluster, ...] = Field(default=(), description="Clusters by name.")
 
     def cluster(self, name: str) -> Cluster:
         """Give a cluster by name."""

@@ -87,7 +87,9 @@ class PgCtl(Service):
 
     kind: Literal["pg_ctl"] = "pg_ctl"
     start_waits: ClassVar[bool] = True
-    log_file: str = Field(default="", description="Server log; empty: server.log beside the data.")
+    log_file: str = Field(
+        default="", description="Server log; empty: the data directory's path with .log behind it."
+    )
     options: str = Field(default="", description="Options for the server, as pg_ctl -o takes them.")
 
     def start(self, server: Server) -> tuple[Command, ...]:

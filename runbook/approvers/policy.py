@@ -64,7 +64,7 @@ class ApprovalPolicy(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    name: str
+    name: str = Field(description="Name of the policy.")
     people: dict[str, Person] = Field(min_length=1, description="By the name they answer with.")
     totp: dict[str, SecretStr] = Field(
         default_factory=dict, description="Secrets of one-time codes (RFC 6238, base32), by name."

@@ -29,7 +29,7 @@ class Basic(_Settings):
     """User and password with every call."""
 
     kind: Literal["basic"] = "basic"
-    user: str
+    user: str = Field(description="Login.")
     password: str = Field(pattern=_ONE_SECRET, description="A reference such as {secret:portal}.")
 
 
@@ -67,12 +67,14 @@ class Extraction(_Settings):
 class Request(_Settings):
     """What is sent, what is expected, and what is kept for the next call."""
 
-    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = Field(
+        default="GET", description="Method of HTTP."
+    )
     url: str = Field(default="", description="http or https; may have {placeholders}.")
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict, description="Headers by name.")
     json_body: JsonValue = Field(default=None, description="Sent as JSON.")
     form_body: dict[str, str] = Field(default_factory=dict, description="Sent as a form.")
-    auth: AnyAuth | None = None
+    auth: AnyAuth | None = Field(default=None, description="How it logs in; empty: not at all.")
     status: int | tuple[int, ...] = Field(default=200, description="Expected, or all that may be.")
     contains: str = Field(default="", description="Text that the answer must contain.")
     json_equals: dict[str, JsonValue] = Field(

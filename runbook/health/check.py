@@ -17,7 +17,7 @@ class HttpCheck(Request):
     as far as the values that it needs are known.
     """
 
-    name: str
+    name: str = Field(description="Name of the check in plans and records.")
     calls: tuple[HttpCall, ...] = Field(default=(), description="Several calls, in order.")
     cleanup: tuple[HttpCall, ...] = Field(default=(), description="Called on failure, too.")
     within: float = Field(default=60.0, ge=0, description="Patience in seconds.")

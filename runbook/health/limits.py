@@ -13,8 +13,8 @@ class Limit(BaseModel):
     """Two bounds of a number that is better when it is small."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    warning: float = Field(ge=0)
-    critical: float = Field(ge=0)
+    warning: float = Field(ge=0, description="A warning above it.")
+    critical: float = Field(ge=0, description="Critical above it.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -26,8 +26,8 @@ class Limit(BaseModel):
 class SizeLimit(Limit):
     """Two bounds of a size, such as 64MiB."""
 
-    warning: ByteSize
-    critical: ByteSize
+    warning: ByteSize = Field(description="A warning above it.")
+    critical: ByteSize = Field(description="Critical above it.")
 
 
 class HealthLimits(BaseModel):

@@ -31,7 +31,9 @@ class LogicalBackups(BaseModel):
     part_bytes: int = Field(
         default=1 << 30, ge=1 << 16, multiple_of=16, description="Size of a part; the page: 1 GB."
     )
-    recovery: RecoverySettings = RecoverySettings()
+    recovery: RecoverySettings = Field(
+        default=RecoverySettings(), description="How a logical backup is brought back."
+    )
 
     @property
     def prefix(self) -> str:

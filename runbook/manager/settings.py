@@ -15,7 +15,7 @@ class BackupManager(BaseModel):
         description="Such as https://backup-manager.service.dc1.consul:3000.",
         pattern=r"^https?://[^@]+$",
     )
-    user: str = "admin"
+    user: str = Field(default="admin", description="Login; its password is manager_password.")
     instance: str = Field(default="a9s-pg", description="instance_guid of the cluster there.")
     certificate_authority: str = Field(
         default="", description="File on the worker with the CA; empty: the system's own."

@@ -49,7 +49,7 @@ class HeldByCommands(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: Literal["commands"] = "commands"
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, description="Name of the service in plans and records.")
     stop_command: tuple[str, ...] = Field(min_length=1, description="Stops it and returns.")
     hold_command: tuple[str, ...] = Field(
         min_length=1, description="After it nothing starts the service, not even a reboot."

@@ -12,7 +12,9 @@ class Orchestrator(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     store: str = Field(min_length=1, description="Name of the store; not one on a node.")
-    program: str = Field(default="orchestrator-cli", min_length=1)
+    program: str = Field(
+        default="orchestrator-cli", min_length=1, description="The Orchestrator's command."
+    )
     user: str = Field(
         default="orchestrator", min_length=1, description="Operating system user of the program."
     )
@@ -26,8 +28,14 @@ class Orchestrator(BaseModel):
         pattern="^/.+",
         description="Where an archive lies until it is stored. Not /tmp: a reboot empties it.",
     )
-    database: str = Field(default="orchestrator", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$")
-    database_user: str = Field(default="orchestrator", min_length=1)
+    database: str = Field(
+        default="orchestrator",
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$",
+        description="The Orchestrator's database.",
+    )
+    database_user: str = Field(
+        default="orchestrator", min_length=1, description="Role that owns it."
+    )
     archive_database: str = Field(
         default="orchestrator_archive",
         description="The other database that psql -l must list after a restore; empty: none.",

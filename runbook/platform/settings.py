@@ -30,7 +30,11 @@ class Repository(BaseModel):
         pattern=r"^[^-\s]\S*$",
         description="As git clone takes it; a password has no place in it, a key or helper has.",
     )
-    branch: str = Field(default="main", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$")
+    branch: str = Field(
+        default="main",
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$",
+        description="Branch that is pushed to.",
+    )
     host: Host = Field(default=Host(name="worker"), description="Where git runs.")
     user: str = Field(default="", description="Operating system user there; empty: the login.")
 

@@ -65,7 +65,7 @@ class Node(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str = Field(description="Name of the server in plans and records.")
     host: Host = Field(description="The machine it runs on.")
-    port: int = Field(default=5432, ge=1, le=65535)
+    port: int = Field(default=5432, ge=1, le=65535, description="Port of the server.")
     address: str = Field(
         default="127.0.0.1",
         description="Address that replication connections on the host go to; "
