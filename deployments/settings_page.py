@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import NoneType
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ByteSize, JsonValue, SecretStr, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from runbook.inventory import Inventory
+from runbook.misfits import models_in
 
 PATH = Path(__file__).parent / "settings.md"
 
@@ -55,23 +55,16 @@ def parts() -> list[type[BaseModel]]:
         if part not in found:
             found.append(part)
             for field in part.model_fields.values():
-                for inner in _models(field.annotation):
+                for inner in models_in(field.annotation):
                     visit(inner)
 
     visit(Inventory)
     return found
 
 
-def _models(kind: object) -> Iterator[type[BaseModel]]:
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        yield kind
-    for inner in get_args(kind):
-        yield from _models(inner)
-
-
 def _section(part: type[BaseModel]) -> str:
     keyed = {
-        each for field in Inventory.model_fields.values() for each in _models(field.annotation)
+        each for field in Inventory.model_fields.values() for each in models_in(field.annotation)
     }
     rows = [
         _row(part, name, field)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import combinations
 from pathlib import Path
 
@@ -16,11 +16,16 @@ from runbook.cluster import Cluster
 from runbook.credhub import credential
 from runbook.errors import SettingsError
 from runbook.hosts import Host, Ssh
+from runbook.misfits import misfits
 from runbook.stores import AnyStore, NodeFolderStore, OpenStore, StoreSecret
 
 _SHAPE = "It has stores:, policies: and clusters:."
 _SECRETS = ("secret", "replication_password", "manager_password", "service_api_token")
 _NAMED_SECRETS = ("health_secrets", "totp", "encryption_keys")
+_STAND_IN = "A" * 32
+"""Stands for every secret while all else is checked; also base32, as one-time codes need it."""
+_Reader = Callable[[object, str], str]
+"""Gives the secret of a reference; its second word is the setting."""
 
 
 class StoreSettings(BaseModel):
@@ -76,7 +81,7 @@ def read_inventory(path: Path) -> Inventory:
     """Read and check a whole file; SettingsError names every place that cannot be used.
 
     `stores:`, `policies:` and `clusters:` are mappings by name. A secret is written as
-    `{env: NAME}`, `{file: PATH}` or `{credhub: NAME}` and never as text.
+    `{env: NAME}`, `{file: PATH}` or `{credhub: NAME}` and never as text; secrets are read last.
     """
     try:
         tree = YAML(typ="safe").load(path.read_text())
@@ -88,13 +93,21 @@ def read_inventory(path: Path) -> Inventory:
     extra = sorted(set(tree) - set(shaped))
     if extra:
         raise SettingsError(f"{path}: unknown keys {extra}", hint=_SHAPE)
-    try:
-        inventory = Inventory.model_validate(_with_secrets(shaped))
-    except ValidationError as error:
-        raise SettingsError(f"{path} cannot be used", detail=_places(error)) from error
+    inventory = _validated(_with_secrets(shaped, lambda *_: _STAND_IN), path)
     _check_references(inventory, path)
     _check_platforms(inventory, path)
-    return inventory
+    return _validated(_with_all_secrets(shaped), path)
+
+
+def _validated(shaped: object, path: Path) -> Inventory:
+    try:
+        return Inventory.model_validate(shaped)
+    except ValidationError as error:
+        raise SettingsError(
+            f"{path} cannot be used",
+            detail="\n".join(misfits(error, Inventory, shaped)),
+            hint="Every setting, its choices and its default: deployments/settings.md.",
+        ) from error
 
 
 def _listed(named: object, key: str, path: Path) -> list[object]:
@@ -108,21 +121,41 @@ def _listed(named: object, key: str, path: Path) -> list[object]:
     return [{"name": name, **settings} for name, settings in named.items()]
 
 
-def _with_secrets(value: object) -> object:
-    """Replace references to secrets by the secrets."""
+def _with_all_secrets(shaped: Mapping[str, list[object]]) -> dict[str, list[object]]:
+    """Open every reference; the error names whose the secret is, and the other missing ones."""
+    opened: dict[str, list[object]] = {}
+    refused: list[SettingsError] = []
+    for key, items in shaped.items():
+        opened[key] = []
+        for item in items:
+            try:
+                opened[key].append(_with_secrets(item, _secret))
+            except SettingsError as error:
+                whose = f"{key}.{item['name']}" if isinstance(item, dict) else key
+                error.message = f"{whose}: {error.message}"
+                refused.append(error)
+    if refused:
+        first, *others = refused
+        told = [first.detail, *(f"also {error.message}" for error in others)]
+        raise SettingsError(first.message, detail="\n".join(filter(None, told)), hint=first.hint)
+    return opened
+
+
+def _with_secrets(value: object, read: _Reader) -> object:
+    """Replace references to secrets by what is read."""
     if isinstance(value, list):
-        return [_with_secrets(item) for item in value]
+        return [_with_secrets(item, read) for item in value]
     if not isinstance(value, dict):
         return value
-    return {key: _opened(key, item) for key, item in value.items()}
+    return {key: _opened(key, item, read) for key, item in value.items()}
 
 
-def _opened(key: str, value: object) -> object:
+def _opened(key: str, value: object, read: _Reader) -> object:
     if key in _SECRETS:
-        return _secret(value, key)
+        return read(value, key)
     if key in _NAMED_SECRETS and isinstance(value, dict):
-        return {name: _secret(item, f"{key}.{name}") for name, item in value.items()}
-    return _with_secrets(value)
+        return {name: read(item, f"{key}.{name}") for name, item in value.items()}
+    return _with_secrets(value, read)
 
 
 def _secret(reference: object, key: str) -> str:
@@ -215,10 +248,6 @@ def _unknown_store(
         f"{path}: cluster {cluster} names the unknown store {name!r}",
         detail=f"known stores: {', '.join(sorted(known)) or 'none'}",
     )
-
-
-def _places(error: ValidationError) -> str:
-    return "\n".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
 
 
 def _unknown(kind: str, name: str, known: list[str]) -> SettingsError:

@@ -73,9 +73,17 @@ def test_a_secret_is_read_from_the_environment_and_never_printed(
         ("{env: TEST_STORE_SECRET}", "{file: /nowhere/secret}", "/nowhere/secret"),
         ("store: nightly", "store: weekly", "unknown store 'weekly'"),
         ("stores:", "shops:", "unknown keys"),
-        ("kind: ssh", "kind: telnet", "clusters.0.nodes.0.host.way"),
+        ("kind: ssh", "kind: telnet", "cluster shop, node db1, host.way: Input tag 'telnet'"),
         ("bucket: backups", "bucket: ''", "bucket"),
-        ("name: db1, host", "nam: db1, host", "clusters.0.nodes.0"),
+        ("name: db1, host", "nam: db1, host", "cluster shop, node number 1: name is missing"),
+        ("name: db1, host", "nam: db1, host", "there is no setting 'nam'; did you mean name?"),
+        ("bucket: backups", "buckt: backups", "location: there is no setting 'buckt'; did"),
+        (
+            "address: 192",
+            "adress: 192",
+            "node db1, host.way: there is no setting 'adress'; did you",
+        ),
+        ("{env: TEST_STORE_SECRET}", "{env: NOT_SET_ANYWHERE}", "stores.nightly: secret: the env"),
         ("backups: {store: nightly}", CHECKED, "not in health_secrets"),
         ("backups: {store: nightly}", OPEN, "health_secrets.portal must be a reference"),
     ],
@@ -88,6 +96,28 @@ def test_what_cannot_be_used_is_named_with_its_place(
     with pytest.raises(SettingsError) as refused:
         read_inventory(written(tmp_path, GOOD.replace(old, new)))
     assert said in str(refused.value)
+
+
+def test_a_typo_is_told_once_with_what_is_meant_and_before_a_secret_that_is_missing(
+    tmp_path: Path,
+) -> None:
+    text = GOOD.replace("TEST_STORE_SECRET", "NOT_SET_ANYWHERE")
+    text = text.replace("{name: db1, host", "{name: db1, bin_directroy: /usr/lib, host")
+    with pytest.raises(SettingsError) as refused:
+        read_inventory(written(tmp_path, text))
+    assert refused.value.detail == (
+        "cluster shop, node db1: there is no setting 'bin_directroy'; did you mean bin_directory?"
+    )
+    assert "deployments/settings.md" in refused.value.hint
+
+
+def test_secrets_that_are_missing_are_told_together_with_whose_they_are(tmp_path: Path) -> None:
+    text = GOOD.replace("TEST_STORE_SECRET", "NOT_SET_ANYWHERE")
+    text += "    replication_password: {env: NOT_SET_EITHER}\n"
+    with pytest.raises(SettingsError) as refused:
+        read_inventory(written(tmp_path, text))
+    assert "stores.nightly: secret: the environment has no NOT_SET_A" in refused.value.message
+    assert "clusters.shop: replication_password: the env" in refused.value.detail
 
 
 def test_two_clusters_may_not_keep_backups_in_the_same_folder(
