@@ -59,14 +59,18 @@ class DockerCompose(BaseModel):
         """Exit with 0 when no container runs and no restart policy would start one."""
         return self._script(compose.STILL, " ".join(self.services))
 
-    def up(self, host: Host) -> Command:
-        """Exit with 0 when every service that is restarted by policy runs under that policy."""
+    def up(self, host: Host, *, begun: bool) -> Command:
+        """Exit with 0 when every service that is restarted by policy runs under that policy.
+
+        A job that has done its work counts beside something that runs, or if it was `begun` now.
+        """
         configuration = self._configuration(host)
         policies = compose.policies(configuration, self.services)
         idle = compose.is_idle(configuration, self.services)
         if not idle and not any(policy != "no" for policy in policies.values()):
             return self.running()
-        return self._script(compose.UP, _pairs(policies), "idle" if idle else "")
+        words = ("idle" if idle else "", "begun" if begun else "")
+        return self._script(compose.UP, _pairs(policies), *words)
 
     def stopping(self, host: Host) -> tuple[Action, ...]:
         """Hold the restart policies down, so that nothing revives a container; then stop.
@@ -184,9 +188,9 @@ class App(BaseModel):
         """Ask whether nothing of it runs, and nothing would restart it."""
         return self._says(self.managed_by.still())
 
-    def is_up(self) -> bool:
-        """Ask whether all of it runs that should, under its own restart policies."""
-        return self._says(self.managed_by.up(self.host))
+    def is_up(self, *, begun: bool = False) -> bool:
+        """Ask whether all of it runs that should, or, `begun` just now, has come to its end."""
+        return self._says(self.managed_by.up(self.host, begun=begun))
 
     def is_made(self) -> bool:
         """Ask whether anything is there that can be started."""

@@ -52,7 +52,7 @@ class Commands(BaseModel):
         """Exit with 0: it can always be started."""
         return Command(("true",))
 
-    def up(self, host: Host) -> Command:  # noqa: ARG002 - compose reads a file there
+    def up(self, host: Host, *, begun: bool) -> Command:  # noqa: ARG002 - compose has jobs
         """Exit with 0 while it runs."""
         return self.running()
 

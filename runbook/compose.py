@@ -76,10 +76,13 @@ for id in $once; do if runs "$id"; then exit 1; fi; done
 
 # A service without any container is scaled to 0; where there is none at all, they were removed.
 # A job that its policy restarts after a failure has done its work where it has ended without one;
-# podman cannot be told to hold it, so there nothing would tell that from a stop.
+# podman cannot be told to hold it, so there nothing would tell that from a stop. Nor does anything
+# tell it from a service that ends with 0 and was stopped by hand: it counts beside one that runs,
+# or, after a start ("begun" as the third word), alone.
 UP = (
     LISTING
-    + """pairs=$1; some=$2; shift 2
+    + """pairs=$1; some=$2; runs=$3; shift 3
+jobs=
 is_done() {
   [ "$($engine inspect -f '{{.State.Status}} {{.State.ExitCode}}' "$1")" = "exited 0" ]
 }
@@ -87,17 +90,19 @@ for pair in $pairs; do
   policy=${pair#*=}; name=${policy%%:*}
   all=$(own "${pair%%=*}" "$@") || exit 2
   some=$some$all
-  if [ "$policy" = no ]; then continue; fi
   for id in $all; do
-    case $(state "$id") in
+    seen=$(state "$id")
+    case $seen in true*) runs=yes;; esac
+    if [ "$policy" = no ]; then continue; fi
+    case $seen in
       "true $name") ;;
       true*) is_podman || exit 1;;
-      "false on-failure") is_done "$id" && ! is_podman || exit 1;;
+      "false on-failure") is_done "$id" && ! is_podman || exit 1; jobs=yes;;
       *) exit 1;;
     esac
   done
 done
-[ -n "$some" ]
+[ -n "$some" ] && { [ -z "$jobs" ] || [ -n "$runs" ]; }
 """
 )
 

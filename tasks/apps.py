@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from runbook import Need, ensure, fact
+from runbook.actions import Action
 from runbook.apps import App
 from runbook.run import current
 from tasks._task import task
@@ -34,8 +35,19 @@ def started(app: App, *, within: float) -> None:
     """See that an application runs; a start makes no containers, and does not try to."""
     if current().planning:
         _tell_missing(app)
-    needs = [has_containers(app)]
-    ensure(f"{app} runs", holds=app.is_up, needs=needs, by=app.starting, within=within)
+    begun: list[App] = []
+
+    def starting() -> Sequence[Action]:
+        begun.append(app)
+        return app.starting()
+
+    ensure(
+        f"{app} runs",
+        holds=lambda: app.is_up(begun=bool(begun)),
+        needs=[has_containers(app)],
+        by=starting,
+        within=within,
+    )
 
 
 def has_containers(app: App) -> Need:

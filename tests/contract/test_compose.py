@@ -53,6 +53,13 @@ _JOB = f"""\
     command: [sh, -c, "exit $$(cat /end/code)"]
     volumes: ["/opt/shop:/end"]
 """
+_HEAD, _, _ = _COMPOSE.partition("  web:")
+_ENDS_WELL = f"""\
+  web:
+    image: {IMAGE}
+    restart: on-failure
+    command: [sh, -c, "trap 'exit 0' TERM; sleep 100000 & wait"]
+"""
 
 # The plugin's `ps` lists running containers only, and none of `run`, unless it is given -a.
 _PLUGIN = """#!/bin/bash
@@ -198,3 +205,21 @@ def test_a_job_that_has_done_its_work_is_not_started_again(shop: Shop) -> None:
     assert not shop.app.is_up()
     shop.compose("start")
     assert not shop.app.is_up(), "it fails, and is restarted"
+
+
+def test_what_was_stopped_by_hand_is_not_taken_for_a_job_that_is_done(shop: Shop) -> None:
+    shop.compose("down", "-t", "1")
+    shop.machine.run(["tee", FILE], stdin=_HEAD + _ENDS_WELL)
+    shop.compose("up", "-d")
+    assert shop.app.is_up()
+    shop.compose("stop")
+    assert shop.seen() == ["stands on-failure"], "it has ended with 0"
+    assert not shop.app.is_up()
+    assert shop.run(start=True).changed == 2
+    assert shop.seen() == ["runs on-failure"]
+    shop.compose("down")
+    shop.machine.run(["tee", "/opt/shop/code"], stdin="0")
+    shop.machine.run(["tee", FILE], stdin=_HEAD + _JOB)
+    shop.compose("up", "-d")
+    until(lambda: shop.seen() == ["stands on-failure"], "the job has ended")
+    assert shop.run(start=True).changed == 2, "a start does not wait for what has done its work"
