@@ -113,26 +113,31 @@ def _completed(run: FlowRun, watcher: PrefectWatcher, result: Result) -> State[N
         watcher.tag("planned")
         count = result.plan.changes
         text = f"{count} commands would change something." if count else "Nothing would change."
-        return Completed(name=PLANNED, message=f"Dry run: {text}")
-    apart = _apart(result)
-    watcher.tag("apart" if apart else "changed" if result.changed else "nothing to do")
+        return Completed(name=PLANNED, message=f"{_first(result)} Dry run: {text}".lstrip())
+    first = _first(result)
+    watcher.tag(
+        "apart" if result.memory.get(APART) else "changed" if result.changed else "nothing to do"
+    )
     if not result.changed:
-        return Completed(message=f"{apart} Nothing to do: everything was already so.".lstrip())
+        return Completed(message=f"{first} Nothing to do: everything was already so.".lstrip())
     how = f"pg-runbooks audit show {run.id}"
     text = f"{result.changed} changes were made. Record: {result.trail} ({how})"
-    return Completed(message=f"{apart} {text}".lstrip())
+    return Completed(message=f"{first} {text}".lstrip())
 
 
-def _apart(result: Result) -> str:
-    """Tell first of a run that has done less than its name says."""
+def _first(result: Result) -> str:
+    """Tell first of a run that has done less than its name says, or nothing of it."""
     less = result.memory.get(APART)
-    return f"APART: {less}." if less else ""
+    told = (f"APART: {less}" if less else "", result.plan.headline)
+    return " ".join(f"{each}." for each in told if each)
 
 
 def _page(result: Result) -> str:
     if result.trail is None:
         return result.plan.markdown()
     lines = [f"## {result.plan.runbook} on {result.plan.cluster}: {result.changed} changes", ""]
+    if result.plan.headline:
+        lines += [f"**{result.plan.headline}**", ""]
     for step in result.plan.steps:
         lines += [f"### {step.number}. {step.title}", ""]
         lines += [f"- {_ended(line)}" for line in step.lines] + [""]

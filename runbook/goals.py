@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from runbook.actions import Action
 from runbook.approval import ApprovalNeeded
@@ -40,19 +41,23 @@ def ensure(
     by: Actions,
     needs: Sequence[Need] = (),
     within: float = 0.0,
+    unless: Callable[[], bool] | None = None,
 ) -> Outcome:
     """Reach a goal: skip if it holds, insist on the needs, act, and ask the world again.
 
-    `within` is the patience in seconds until the goal must hold after the actions. A plan lists
-    the actions instead; once something is planned, later goals are listed without asking.
+    `unless` what it is wanted for is done already: then it need not hold, and the line does not
+    say that it does. `within` is the patience in seconds until the goal must hold after the
+    actions. A plan lists the actions instead; once something is planned, later goals are listed
+    without asking.
     """
     run = current()
     if run.planning:
-        return _planned_goal(run, goal, holds, by)
-    if holds():
-        run.line(PlanLine(kind="goal", text=goal, outcome="already so"))
-        run.record("already so", goal=goal)
-        return "already so"
+        return _planned_goal(run, goal, partial(_found, holds, unless), by)
+    found = _found(holds, unless)
+    if found is not None:
+        run.line(PlanLine(kind="goal", text=goal, outcome=found))
+        run.record(found, goal=goal)
+        return found
     for need in needs:
         need.insist()
     for action in _actions(by):
@@ -80,7 +85,7 @@ def check(
     if run.planning and run.builder.anything_planned:
         outcome = "open"
     elif unless is not None and unless():
-        outcome = "already so"
+        outcome = "not needed"
     else:
         Need(text, holds, seen, hint).insist()
     run.line(PlanLine(kind="check", text=text, outcome=outcome))
@@ -116,11 +121,17 @@ def note(text: str) -> None:
     current().line(PlanLine(kind="note", text=text, outcome="note"))
 
 
-def _planned_goal(run: Run, goal: str, holds: Callable[[], bool], by: Actions) -> Outcome:
-    outcome: Outcome = "planned"
-    if not run.builder.anything_planned and holds():
-        outcome = "already so"
-    actions = () if outcome == "already so" else planned_actions(tuple(_actions(by)))
+def _found(holds: Callable[[], bool], unless: Callable[[], bool] | None) -> Outcome | None:
+    """Tell why nothing is to be done for a goal; None where something is."""
+    if unless is not None and unless():
+        return "not needed"
+    return "already so" if holds() else None
+
+
+def _planned_goal(run: Run, goal: str, finds: Callable[[], Outcome | None], by: Actions) -> Outcome:
+    found = None if run.builder.anything_planned else finds()
+    outcome: Outcome = found or "planned"
+    actions = () if found else planned_actions(tuple(_actions(by)))
     run.line(PlanLine(kind="goal", text=goal, outcome=outcome, actions=actions))
     return outcome
 

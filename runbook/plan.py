@@ -8,9 +8,24 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Outcome = Literal["already so", "planned", "done", "checked", "open", "approved", "note"]
+Outcome = Literal[
+    "already so", "not needed", "planned", "done", "checked", "open", "approved", "note"
+]
 
-_BOXES = {"already so": "✓", "done": "✓", "checked": "✓", "approved": "✓", "note": "·"}
+NOTHING_RESTORED = "NOTHING IS RESTORED"
+"""The fact that leads the plan of a restore that a run of before has brought to its end."""
+
+BOXES = {
+    "already so": "✓",
+    "not needed": "·",
+    "done": "✓",
+    "checked": "✓",
+    "approved": "✓",
+    "note": "·",
+}
+"""How a line is ticked off by its outcome; an empty box for all others."""
+
+_TOLD = ("already so", "not needed", "open")
 
 
 class _Value(BaseModel):
@@ -38,6 +53,11 @@ class PlanLine(_Value):
         """Count the actions that are still to be performed and change something."""
         return sum(action.changes for action in self.actions) if self.outcome == "planned" else 0
 
+    @property
+    def is_open_question(self) -> bool:
+        """Tell whether people are still to be asked."""
+        return self.kind == "approval" and self.outcome == "open"
+
 
 class PlanStep(_Value):
     """A numbered step of the procedure."""
@@ -45,6 +65,14 @@ class PlanStep(_Value):
     number: str
     title: str
     lines: tuple[PlanLine, ...] = ()
+
+    def unasked(self) -> PlanStep:
+        """Give it with its questions to people marked as needless."""
+        lines = tuple(
+            line.model_copy(update={"outcome": "not needed"}) if line.is_open_question else line
+            for line in self.lines
+        )
+        return self.model_copy(update={"lines": lines})
 
 
 class Fact(_Value):
@@ -87,6 +115,12 @@ class Plan(_Value):
         asked = [i for i, line in enumerate(lines) if line.kind == "approval"]
         behind = lines[asked[0] :] if asked else ()
         return sum(line.changes for line in behind)
+
+    @property
+    def headline(self) -> str:
+        """Say that the run does not do what its name says; empty where it does."""
+        facts = (fact for fact in self.facts if fact.name == NOTHING_RESTORED)
+        return next((f"{fact.name}: {fact.value}" for fact in facts), "")
 
     @property
     def lines(self) -> tuple[PlanLine, ...]:
@@ -169,23 +203,26 @@ class PlanBuilder:
         self._steps += part._steps
 
     def plan(self, runbook: str, cluster: str, parameters: dict[str, str | int | bool]) -> Plan:
-        """Close the plan."""
+        """Close the plan; a question with no change behind it is not going to be asked."""
         steps = tuple(
             PlanStep(number=number, title=title, lines=tuple(lines))
             for number, title, lines in self._steps
         )
-        return Plan(
+        made = Plan(
             runbook=runbook,
             cluster=cluster,
             parameters=parameters,
             facts=tuple(self._facts),
             steps=steps,
         )
+        if made.changes_after_approval:
+            return made
+        return made.model_copy(update={"steps": tuple(step.unasked() for step in steps)})
 
 
 def _line(line: PlanLine) -> list[str]:
-    box = _BOXES.get(line.outcome, "☐")
-    suffix = f" — *{line.outcome}*" if line.outcome in ("already so", "open") else ""
+    box = BOXES.get(line.outcome, "☐")
+    suffix = f" — *{line.outcome}*" if line.outcome in _TOLD else ""
     shown = [f"- {box} {line.text}{suffix}"]
     for action in line.actions:
         if "\n" in action.line or "`" in action.line:

@@ -56,6 +56,11 @@ class Lsn:
         )
 
 
+def counted(number: int, noun: str) -> str:
+    """Count things in words: 1 command, 2 commands."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def readable_bytes(count: int) -> str:
     """Give a size as PostgreSQL's pg_size_pretty would, with one decimal below 10."""
     size = float(count)

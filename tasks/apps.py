@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from runbook import Need, ensure, fact
 from runbook.actions import Action
@@ -18,9 +17,10 @@ def stop(apps: Sequence[App], *, unless: Callable[[], bool]) -> None:
     for app in apps:
         ensure(
             f"{app} stands still",
-            holds=partial(_stands_still, app, unless),
+            holds=app.is_still,
             by=app.stopping,
             within=60,
+            unless=unless,
         )
 
 
@@ -71,7 +71,3 @@ def _tell_missing(app: App) -> None:
 
 def _making(app: App) -> str:
     return app.host.shown(app.managed_by.make())
-
-
-def _stands_still(app: App, unless: Callable[[], bool]) -> bool:
-    return unless() or app.is_still()

@@ -96,8 +96,13 @@ def applications(cluster: Cluster) -> None:
 
 @task("report the outage and the age of the data")
 def report(job: Restore, objectives: Objectives = _NONE) -> None:
-    """Tell recovery time and recovery point as measured, by whichever run, against the budget."""
+    """Tell recovery time and recovery point as measured, by whichever run, against the budget.
+
+    Those of a restore that another run has brought to its end stand on the record of that run.
+    """
     run = current()
+    if run.plan().headline:
+        return
     age = (datetime.now(UTC) - job.backup.began).total_seconds()
     if run.planning:
         fact("age of the data", objectives.judged(RECOVERY_POINT, age), bound=False)

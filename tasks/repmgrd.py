@@ -19,9 +19,10 @@ def pause(cluster: Cluster, *, unless: Callable[[], bool] = lambda: False) -> No
     asked = _Asked(cluster)
     ensure(
         f"no repmgrd of {cluster} acts by itself",
-        holds=lambda: unless() or not asked.now().acting,
+        holds=lambda: not asked.now().acting,
         by=lambda: pausing(asked.last()),
         within=30,
+        unless=unless,
     )
 
 

@@ -88,9 +88,10 @@ def _left_out(app: App) -> None:
 def _stopped(app: App, unless: Callable[[], bool]) -> None:
     ensure(
         f"{app} stands still",
-        holds=lambda: unless() or app.is_still(),
+        holds=app.is_still,
         by=partial(app.managed_by.stopping_for_promotion, app.host),
         within=_STOP_SECONDS,
+        unless=unless,
     )
 
 

@@ -28,6 +28,7 @@ def make_ready(job: Restore) -> None:
                 f"{job.backup.id} stands verified beside the living data",
                 holds=job.ready,
                 by=job.making_ready.actions,
+                unless=job.in_place,
             )
         if not job.in_place() and not job.clock.started_by():
             current().if_refused.append(job.given_back())
@@ -39,6 +40,7 @@ def make_ready(job: Restore) -> None:
         f"{job.backup.id} is verified in the store by this run",
         holds=lambda: job.ready() or "verified in store" in current().memory,
         by=[work],
+        unless=job.in_place,
     )
 
 
@@ -47,8 +49,9 @@ def begin_outage(job: Restore, apps: Sequence[App]) -> None:
     """Keep the moment of the first stop on the node, where it outlives this run."""
     ensure(
         "the moment of the first stop is written down",
-        holds=lambda: job.in_place() or _is_written_down(job, apps),
+        holds=lambda: _is_written_down(job, apps),
         by=[job.clock.start(current().id)],
+        unless=job.in_place,
     )
 
 
@@ -68,6 +71,7 @@ def put_in_place(job: Restore) -> None:
             holds=job.ready,
             needs=[nobody_works],
             by=lambda: job.making_ready.actions(remove_old=True),
+            unless=job.in_place,
         )
     ensure(
         f"{job.live} is {job.backup.id}, restored",

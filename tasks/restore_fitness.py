@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runbook import check, fact, note
+from runbook import check, fact
 from runbook.backups.backup import Backup
 from runbook.backups.catalogue import Catalogue
 from runbook.backups.evidence import on_record
 from runbook.cluster import Cluster
 from runbook.errors import Refused, SettingsError
+from runbook.plan import NOTHING_RESTORED, Fact
 from runbook.postgres import Node
 from runbook.restore.job import Restore
 from runbook.restore.ready import MakingReady
@@ -81,6 +82,7 @@ def fits(node: Node, backup: Backup, catalogue: Catalogue, wishes: Wishes) -> Re
         beside=not seen.short_of,
         again=wishes.again,
     )
+    _tell_settled(job)
     interrupted.none_in_the_way(job, seen)
     fitness.tablespaces(node, seen)  # while another backup is half in place, no data links there
     if wishes.again:
@@ -142,14 +144,23 @@ def _tell(job: Restore, seen: Survey, wishes: Wishes) -> None:
         fact(f"tablespace {oid}", place.live)
     if seen.targets.wal:
         fact("pg_wal", f"a link to {seen.targets.wal.live}; it stays one, and the WAL goes there")
-    if job.in_place():
-        note(f"{job.live} is already {job.backup.id}, restored; again=true restores it once more")
     fact("old data", _fate(job, seen, wishes))
     if job.making_ready.fork:
         fact("timeline", f"a new one (the backup's is {job.backup.timeline})")
     else:
         fact("timeline", f"the old one goes on ({job.backup.timeline})")
     archiving.foresee(job)
+
+
+def _tell_settled(job: Restore) -> None:
+    """Say before all else that nothing is done: whoever has lost data once more must see it."""
+    since = job.settled()
+    if since is not None:
+        told = (
+            f"{job.live} has been {job.backup.id} since {since:%Y-%m-%d %H:%M:%S} UTC; what was "
+            "written or lost since stays. To go back once more: again (--again at the command line)"
+        )
+        current().builder.lead(Fact(name=NOTHING_RESTORED, value=told))
 
 
 def _free(job: Restore, seen: Survey) -> str:

@@ -28,9 +28,10 @@ def stop(node: Node, *, unless: Callable[[], bool]) -> Outcome:
     stopping = _Stopping(node)
     return ensure(
         f"no server runs on {node}, and none will be started",
-        holds=lambda: unless() or stopping.has_ended(),
+        holds=stopping.has_ended,
         by=stopping.commands,
         within=_STOP_SECONDS,
+        unless=unless,
     )
 
 

@@ -51,6 +51,8 @@ def lines_of(seen: RunView) -> Iterator[str]:
     from runbook.objectives import figures
 
     yield f"{seen.about('runbook')} on {seen.about('cluster')}: {seen.summary.outcome}"
+    if seen.plan and seen.plan.headline:
+        yield seen.plan.headline
     yield f"run      {seen.run}"
     yield f"asked by {seen.about('requested_by')} {seen.began[:19]} UTC {seen.about('reason')}"
     for name, value in seen.parameters.items():

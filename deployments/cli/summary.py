@@ -6,19 +6,19 @@ from dataclasses import asdict
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from runbook.audit import read_trail
 from runbook.drive import Result
 from runbook.objectives import RECOVERY_POINT, RECOVERY_TIME, Figure, figures
 from runbook.times import StepTime, bars, step_times, total
-from runbook.units import readable_seconds
+from runbook.units import counted, readable_seconds
 
 
 def show_summary(console: Console, result: Result) -> None:
     """Show what was changed, what the outage cost, and where the record lies."""
     table = Table.grid(padding=(0, 2))
-    outcome = f"{result.changed} changes" if result.changed else "everything was already so"
-    table.add_row("done", f"{result.plan.runbook} on {result.plan.cluster}: {outcome}")
+    table.add_row("done", f"{result.plan.runbook} on {result.plan.cluster}: {_outcome(result)}")
     for said in _said(result):
         table.add_row("", said)
     for name, figure in _figures(result).items():
@@ -28,6 +28,8 @@ def show_summary(console: Console, result: Result) -> None:
             table.add_row(short, f"{readable_seconds(figure.seconds)} ({told})")
     table.add_row("record", str(result.trail))
     console.print()
+    if result.plan.headline:
+        console.print(Text(result.plan.headline, style="bold red"), soft_wrap=True)
     console.print(table, highlight=False, soft_wrap=True)
     times = _times(result)
     if times:
@@ -44,6 +46,7 @@ def as_record(result: Result) -> dict[str, object]:
         "cluster": result.plan.cluster,
         "plan": result.plan.model_dump(mode="json"),
         "plan_sha256": result.plan.digest,
+        "headline": result.plan.headline,
         "changes": result.plan.changes if result.trail is None else result.changed,
         "dry_run": result.trail is None,
         "recovery_time_seconds": _seconds(time),
@@ -59,6 +62,12 @@ _MEANING = {
     RECOVERY_TIME: ("RTO", "applications stopped until healthy"),
     RECOVERY_POINT: ("RPO", "age of the data"),
 }
+
+
+def _outcome(result: Result) -> str:
+    if result.changed:
+        return counted(result.changed, "change")
+    return "nothing was done" if result.plan.headline else "everything was already so"
 
 
 def _times(result: Result) -> tuple[StepTime, ...]:

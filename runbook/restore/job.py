@@ -213,6 +213,13 @@ class Restore:
         mark = self.mark()
         return mark is not None and mark.finished is not None and not self.clock.started_by()
 
+    def settled(self) -> datetime | None:
+        """Tell since when it is restored by another run, to its end; None where it is not."""
+        mark = self.mark()
+        if mark is None or self.again or not self.closed() or mark.run_id == current().id:
+            return None
+        return mark.finished
+
     def close(self) -> tuple[Action, ...]:
         """Write into the mark that the cluster is in service again, and after how long."""
         line = f"write the end of the restore into {self.live}/{RESTORED}"

@@ -16,6 +16,7 @@ _KINDS = {
     "approve": "good",
     "reached": "good",
     "already so": "good",
+    "not needed": "good",
     "whole": "good",
     "refused": "held",
     "refuse": "held",

@@ -124,9 +124,9 @@ def period(runs: Sequence[PastRun], since: datetime, until: datetime) -> Period:
         trends_left_out=len(drawn[_MOST_TRENDS:]),
         gaps=tuple(_all_gaps(by_cluster, taken, until)),
         people=tuple(_people(runs)),
-        budgets=Counter(run.kept for run in runs if run.kept is not None),
-        drills=_listed(run for run in runs if run.backup and run.backup.role == "verified"),
-        restores=_listed(run for run in runs if run.backup and run.backup.role == "restored"),
+        budgets=Counter(run.kept for run in runs if run.kept is not None and not _found_done(run)),
+        drills=_listed(run for run in runs if _role(run) == "verified"),
+        restores=_listed(run for run in runs if _role(run) == "restored"),
         emergencies=_listed(run for run in runs if run.emergency),
         refusals=_listed(run for run in runs if run.outcome in ("refused", "not answered")),
         failures=_listed(run for run in runs if run.outcome in _BAD),
@@ -196,8 +196,18 @@ def _cluster(name: str, runs: Sequence[PastRun], taken: Sequence[PastRun]) -> Cl
         if newest
         else "none",
         size=readable_bytes(newest.size) if newest else "",
-        drills=sum(run.backup is not None and run.backup.role in _DRILLS for run in runs),
+        drills=sum(_role(run) in _DRILLS for run in runs),
     )
+
+
+def _role(run: PastRun) -> str:
+    """Tell what became of its backup; a restore that was found done is not made once more."""
+    return run.backup.role if run.backup and not _found_done(run) else ""
+
+
+def _found_done(run: PastRun) -> bool:
+    is_restore = run.backup is not None and run.backup.role == "restored"
+    return is_restore and run.outcome == "nothing to do"
 
 
 def _runbooks(runs: Sequence[PastRun]) -> Iterator[tuple[str, Counter[str], int]]:

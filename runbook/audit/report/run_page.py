@@ -12,6 +12,7 @@ from runbook.audit.report.page import written
 from runbook.audit.report.run_view import RunView, moment, view
 from runbook.audit.report.timeline import timeline
 from runbook.objectives import figures
+from runbook.plan import BOXES
 from runbook.units import readable_seconds
 
 
@@ -23,6 +24,7 @@ def run_page(path: Path, findings: tuple[Finding, ...]) -> str:
         "run.html",
         {
             "seen": seen,
+            "boxes": BOXES,
             "drawn": timeline(seen),
             "took": _apart(seen.began, seen.ended),
             "waited": sum(_apart(*wait) or 0.0 for wait in seen.waits),

@@ -41,7 +41,7 @@ class StepView:
     began: str
     actions: list[ActionView] = field(default_factory=list)
     goals: list[Mark] = field(default_factory=list)
-    """Goals and their outcome: reached, already so."""
+    """Goals and their outcome: reached, already so, not needed."""
 
 
 @dataclass
@@ -205,6 +205,7 @@ _TAKES = {
     "failed": _done,
     "reached": _goal,
     "already so": _goal,
+    "not needed": _goal,
     "locked again": _locked_again,
     "taken back": _taken_back,
 }

@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from deployments.cli.audit_text import lines_of
+from runbook.audit import read_trail
+from runbook.audit.history import past_runs
+from runbook.audit.report.run_page import run_page
+from runbook.audit.report.run_view import view
 from tests.lab import shop
 from tests.laws.outcome import ASKED, Point
 from tests.laws.restore_scene import Scene, assert_restored
@@ -57,6 +62,31 @@ def test_a_restore_reaches_its_goal_and_a_second_one_changes_nothing(damaged: Sc
     with damaged.unchanged():
         second = damaged.restore()
     assert (second.ended, second.changed, second.said) == ("completed", 0, "")
+
+
+def test_a_second_damage_is_not_answered_with_done(damaged: Scene) -> None:
+    assert damaged.restore().completed
+    lost = damaged.damage()
+    outcome = damaged.restore()
+    assert (outcome.ended, outcome.changed) == ("completed", 0), outcome.said
+    assert shop.fingerprint(damaged.node) == lost
+    assert outcome.plan is not None
+    first = outcome.plan.facts[0]
+    assert first.name == "NOTHING IS RESTORED"
+    assert first.value.startswith(f"{damaged.live} has been {damaged.backup} since ")
+    assert first.value.endswith("To go back once more: again (--again at the command line)")
+    ended = {line.text: line.outcome for line in outcome.plan.lines}
+    for untrue in ("no server runs", "stands verified beside", "the moment of the first stop"):
+        (found,) = (each for text, each in ended.items() if untrue in text)
+        assert found == "not needed", untrue
+    planned = damaged.restore(dry_run=True).plan
+    assert planned is not None
+    assert "☐" not in planned.markdown()
+    assert outcome.record[-1]["measured"] == {}
+    (again,) = (run for run in past_runs(outcome.trail.parent) if run.outcome == "nothing to do")
+    assert again.recovery_time is None
+    assert outcome.plan.headline in "\n".join(lines_of(view(again.run, read_trail(outcome.trail))))
+    assert outcome.plan.headline in run_page(outcome.trail, ())
 
 
 def test_a_base_backup_after_a_restore_holds_nothing_of_it(damaged: Scene, tmp_path: Path) -> None:

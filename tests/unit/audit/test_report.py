@@ -99,6 +99,18 @@ def test_a_backup_is_missed_when_the_objective_of_its_cluster_says_so(tmp_path: 
     assert gaps(24 * 30) == []
 
 
+def test_a_restore_that_was_found_done_is_not_counted_once_more(tmp_path: Path) -> None:
+    """Records of before repeat the recovery time of the restore that had been made."""
+    Past(40, clusters=1).write(tmp_path / "audit")
+    taken = next(run for run in past_runs(tmp_path / "audit") if run.backup is not None)
+    assert taken.backup is not None
+    backup = taken.backup._replace(role="restored")
+    restored = taken._replace(backup=backup, recovery_time=6.2, recovery_time_budget=900.0)
+    found = restored._replace(run="found", outcome="nothing to do", changed=0)
+    seen = period([restored, found], *(datetime(y, 1, 1, tzinfo=UTC) for y in (2020, 2027)))
+    assert (seen.restores.count, seen.budgets, seen.clusters[0].drills) == (1, {True: 1}, 1)
+
+
 def test_a_nightly_dump_hides_no_missed_base_backup(tmp_path: Path) -> None:
     Past(40, clusters=1).write(tmp_path / "audit")
     since, until = datetime(2020, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)

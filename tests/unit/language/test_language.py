@@ -87,7 +87,23 @@ def test_a_check_of_what_is_done_already_asks_nothing_and_says_so(
             check("it can be done", lambda: shelf.has("x"), unless=lambda: True)
 
     outcomes = [line.outcome for line in drive(tmp_path, body, dry_run=dry_run).plan.lines]
-    assert outcomes == ["already so"]
+    assert outcomes == ["not needed"]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_goal_that_is_not_needed_is_not_told_as_reached(
+    tmp_path: Path, shelf: Shelf, *, dry_run: bool
+) -> None:
+    def body() -> None:
+        with step("1", "Stop"):
+            ensure(
+                "it stands", holds=lambda: shelf.has("x"), by=[shelf.put("x")], unless=lambda: True
+            )
+
+    plan = drive(tmp_path, body, dry_run=dry_run).plan
+    assert [line.outcome for line in plan.lines] == ["not needed"]
+    assert "- · it stands — *not needed*" in plan.markdown()
+    assert shelf.performed == 0
 
 
 def test_reading_is_planned_and_recorded_but_is_no_change(shelf: Shelf, tmp_path: Path) -> None:

@@ -27,6 +27,14 @@ def test_what_stands_before_the_question_is_done_before_it_is_asked(
     assert shelf.has("changed")
 
 
+def test_a_question_with_no_change_behind_it_is_not_open_in_the_plan(
+    tmp_path: Path, shelf: Shelf
+) -> None:
+    drive(tmp_path, asking(shelf), Door())
+    plan = Driver(tmp_path / "state", Nobody(), LogWatcher()).dry_run(order(asking(shelf))).plan
+    assert [line.outcome for line in plan.lines if line.kind == "approval"] == ["not needed"]
+
+
 def test_nobody_is_asked_when_nothing_is_left_to_change(tmp_path: Path, shelf: Shelf) -> None:
     door = Door()
     drive(tmp_path, asking(shelf), door)
