@@ -103,6 +103,6 @@ def accepted(answer: Answer, plan: Plan) -> Answer:
         raise RefusedByPerson(
             f"the approval of {answer.approver} does not count",
             detail=f"typed {answer.confirm!r}, the cluster's name is {plan.cluster!r}",
-            hint="Start the runbook again and type the cluster's name into the form.",
+            hint="Start the runbook again, and give the cluster's name as it is written here.",
         )
     return answer

@@ -91,11 +91,21 @@ def ask_person(
         why = _read(console, "Reason or ticket", reason)
         if decision == "refuse":
             return Given(decision, approver, why, "")
-        typed = _read(console, f"Type the cluster's name ({cluster}) to approve", "")
+        typed = _confirmed(console, cluster)
+        if typed != cluster:
+            return Given("refuse", approver, why, "")
         given = Given(decision, approver, why, typed)
         return _proven(console, given) if is_proven else given
     except EOFError as error:
         raise Refused("the terminal was closed before the question was answered") from error
+
+
+def _confirmed(console: Console, cluster: str) -> str:
+    """Ask until it is the cluster's name, or refuse: a slip gives back no hours of copying."""
+    typed = _read(console, f"Type the cluster's name ({cluster}) to approve", "")
+    while typed not in (cluster, "refuse"):
+        typed = _read(console, f"That is not {cluster}. Type {cluster}, or refuse", "")
+    return typed
 
 
 def _proven(console: Console, given: Given) -> Given:

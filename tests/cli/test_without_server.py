@@ -120,7 +120,13 @@ def test_the_same_restore_again_finds_everything_so(backed_up: ShopOfTests) -> N
     before = backed_up.entries()
     done = backed_up.run("instance-restore", "--go", "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["changes"] == 0
+    result = json.loads(done.stdout)
+    assert (result["changes"], result["recovery_time_seconds"]) == (0, None)
+    assert result["headline"].startswith("NOTHING IS RESTORED: ")
+    shown = backed_up.run("instance-restore", "--go").stdout.splitlines()
+    (done_at,) = (at for at, line in enumerate(shown) if line.startswith("done "))
+    assert shown[done_at - 1] == result["headline"]
+    assert not any(line.startswith("RTO") for line in shown)
     assert backed_up.entries() == before
 
 
@@ -137,9 +143,12 @@ def test_a_person_at_the_terminal_may_refuse(backed_up: ShopOfTests) -> None:
 def test_a_person_at_the_terminal_approves_by_typing_the_clusters_name(
     backed_up: ShopOfTests,
 ) -> None:
-    answers = ["approve", "Ada Approver", "ticket 7", backed_up.cluster]
+    wrong = ["", f"{backed_up.cluster}x"]
+    answers = ["approve", "Ada Approver", "ticket 7", *wrong, backed_up.cluster]
     code, text = at_terminal(backed_up, answers)
     assert code == 0, text
+    again = f"That is not {backed_up.cluster}. Type {backed_up.cluster}, or refuse"
+    assert text.count(again) == len(wrong), "a slip of the finger ends no run"
     entries = [json.loads(line) for line in backed_up.records()[-1].read_text().splitlines()]
     answer = next(entry for entry in entries if entry["event"] == "answer")
     assert (answer["approver"], answer["reason"]) == ("Ada Approver", "ticket 7")
@@ -155,7 +164,7 @@ def at_terminal(shop: ShopOfTests, answers: list[str]) -> tuple[int, str]:
     )
     os.close(follower)
     text, waiting = "", list(answers)
-    prompts = re.compile(r"(Decision|Your name|Reason or ticket|to approve)[^\n]*: $")
+    prompts = re.compile(r"(Decision|Your name|Reason or ticket|to approve|or refuse)[^\n]*: $")
     try:
         while piece := _read(leader):
             text += piece
