@@ -11,6 +11,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, StateType
 
 from deployments.waiting import runs_in
+from flows._carrier import carrier
 from runbook.marks import carries, living
 
 
@@ -42,7 +43,8 @@ def _runs_here() -> list[FlowRun]:
 
 def _is_carried_here(run: FlowRun) -> bool:
     """Tell whether a process of this host carries a run, or may be about to."""
-    host, _, number = (run.infrastructure_pid or "").rpartition(":")
-    if not number.isdigit():
+    found = carrier(run)
+    if found is None:
         return True
-    return host in {"", socket.gethostname()} and carries(int(number), str(run.id))
+    host, number = found
+    return host in {"", socket.gethostname()} and carries(number, str(run.id))

@@ -21,12 +21,12 @@ from prefect.states import Cancelled, Crashed
 from deployments.carried import active_runs
 from deployments.waiting import deadline_of, expire, runs_in, waiting_runs
 from flows._audit import copy_for
+from flows._carrier import NEVER_STARTED_AFTER, carrier
 from flows._codes import forget_codes
 from runbook.audit import end_unanswered, ends_waiting
 from runbook.marks import RunMark, carries, read_mark, remove_mark
 from runbook.watch import log
 
-_NEVER_STARTED_AFTER = timedelta(minutes=2)
 _LOOK_BACK = timedelta(days=2)
 
 _ENDING = (StateType.CANCELLED, StateType.CANCELLING, StateType.FAILED)
@@ -103,12 +103,13 @@ def _death(run: FlowRun, marks: Path, now: datetime, alone: bool) -> str:
             return ""
         return f"Its process {process.pid} on {process.host} is gone."
     taken = run.state.timestamp if run.state else now
-    if not alone and now - taken < _NEVER_STARTED_AFTER:
+    if not alone and now - taken < NEVER_STARTED_AFTER:
         return ""
-    host, _, number = (run.infrastructure_pid or "").rpartition(":")
-    if not number.isdigit():
+    found = carrier(run)
+    if found is None:
         return "A worker took it and never started it."
-    if host != socket.gethostname() or carries(int(number), str(run.id)):
+    host, number = found
+    if host != socket.gethostname() or carries(number, str(run.id)):
         return ""
     return f"Its process {number} on {host} is gone."
 

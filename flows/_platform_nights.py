@@ -23,6 +23,7 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 
 from blocks.load import load_cluster
+from flows._carrier import NEVER_STARTED_AFTER, carrier
 from flows._missed_nights import NIGHTLY
 from flows._watch import told
 from runbook.errors import SettingsError
@@ -33,7 +34,6 @@ _NIGHT = timedelta(hours=20)
 _LONGEST = timedelta(hours=48)
 """A run that began before may have been started again, and have done its part just now."""
 _AT_WORK = (StateType.PENDING, StateType.RUNNING)
-_NEVER_STARTED_AFTER = timedelta(minutes=2)
 
 
 def keep_outcome(outcome: str, runbook: str, cluster: str) -> None:
@@ -88,12 +88,13 @@ def _may_live(run: FlowRun) -> bool:
     mark = read_mark(state_directory() / "runs", str(run.id))
     if mark is not None and mark.process.is_alive:
         return True
-    host, _, number = (run.infrastructure_pid or "").rpartition(":")
-    if not number.isdigit():
+    found = carrier(run)
+    if found is None:
         taken = run.state.timestamp if run.state else None
-        return taken is not None and datetime.now(UTC) - taken < _NEVER_STARTED_AFTER
+        return taken is not None and datetime.now(UTC) - taken < NEVER_STARTED_AFTER
+    host, number = found
     if host in ("", socket.gethostname()):
-        return carries(int(number), str(run.id))
+        return carries(number, str(run.id))
     pool, worker = (run.labels.get(f"prefect.{each}.name") for each in ("work-pool", "worker"))
     with suppress(ObjectNotFound), get_client(sync_client=True) as client:
         workers = client.read_workers_for_work_pool(str(pool)) if pool else []
