@@ -16,9 +16,15 @@ _REFUSED = {401, 403}
 
 
 def insist_on_server(
-    url: str, *, patience: float = 0.0, given_up: Callable[[], bool] = lambda: False
+    url: str,
+    *,
+    patience: float = 0.0,
+    given_up: Callable[[], bool] = lambda: False,
+    way_round: str = "",
 ) -> None:
     """Insist on the server of Prefect's settings, which is at `url`; wait so long for it.
+
+    `way_round` tells people how to do without one, where that can be.
 
     Without this, Prefect's client would end with a traceback of its own.
     """
@@ -30,8 +36,8 @@ def insist_on_server(
                 raise Unreachable(
                     f"no Prefect server answers at {url}",
                     detail=f"{type(wrong).__name__}: {wrong}",
-                    hint="Start it with `pg-runbooks up`, set PREFECT_API_URL, "
-                    "or do without it: --inventory FILE.",
+                    hint="Start it with `pg-runbooks up`, or set PREFECT_API_URL"
+                    f"{f', or {way_round}' if way_round else ''}.",
                 )
             time.sleep(_LOOK_SECONDS)
         _insist_on_entry(client, url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,7 +37,7 @@ Runbook = Annotated[str, typer.Argument(help="Name of the runbook.", metavar="RU
 
 def add_to(app: typer.Typer, *, panel: str) -> None:
     """Add `run` and `plan`, whose help lists every runbook."""
-    pages = "\n\n".join(f"* {name}: {page}" for name, page in headlines().items())
+    pages = "\n".join(f"* {name}: {page}" for name, page in headlines().items())
     for command in (run, plan):
         app.command(
             command.__name__,
@@ -54,7 +55,7 @@ def run(context: typer.Context, runbook: Runbook) -> None:
 
 
 def plan(context: typer.Context, runbook: Runbook) -> None:
-    """Show what a runbook would do; changes nothing."""
+    """Show what a runbook would do, and change nothing: the same as `run` without --go."""
     _parse(runbook, context, act=False)
 
 
@@ -64,7 +65,7 @@ def _parse(name: str, context: typer.Context, *, act: bool) -> None:
     from deployments.cli.request import Request
 
     procedure = load(name)
-    page = procedure.body.__doc__ or ""
+    page = cleandoc(procedure.body.__doc__ or "")
 
     def carry_out(
         *,
@@ -88,7 +89,7 @@ def _parse(name: str, context: typer.Context, *, act: bool) -> None:
 
     inner = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     function = with_options(carry_out if act else show_plan, procedure.body, page)
-    inner.command(name, help=page.partition("Args:")[0])(function)
+    inner.command(name, help=page.partition("Args:")[0].rstrip())(function)
     verb = "run" if act else "plan"
     inner(args=context.args, prog_name=f"pg-runbooks {verb} {name}")
 

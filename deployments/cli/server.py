@@ -7,10 +7,11 @@ from contextlib import ExitStack
 _settings = ExitStack()
 
 
-def reach_server() -> None:
+def reach_server(*, way_round: str = "") -> None:
     """Insist that the server answers: the one of Prefect's settings, or this machine's `up`.
 
     Without this, Prefect would start a server of its own for the time of the command.
+    `way_round` tells people how the command does without one, where it can.
     """
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -21,4 +22,4 @@ def reach_server() -> None:
     if not url:
         url = control_room().api
         _settings.enter_context(temporary_settings({PREFECT_API_URL: url}))
-    insist_on_server(url)
+    insist_on_server(url, way_round=way_round)

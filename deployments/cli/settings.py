@@ -34,7 +34,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a progr
 def use(path: Path | None) -> Inventory | None:
     """Take all settings from the file, read as a whole first; None: the server has them."""
     if path is None:
-        reach_server()
+        reach_server(way_round="do without it: --inventory FILE")
         return None
     from blocks.load import use_inventory
     from runbook.inventory import read_inventory

@@ -13,11 +13,14 @@ Timezone = Annotated[
     str, typer.Option(help="Time zone of the nightly schedules; empty: this machine's.")
 ]
 
+_HOST = "Address that the server listens on; 127.0.0.1 where PREFECT_SERVER_API_HOST does not say."
+_PORT = "Port that the server listens on; 4200 where PREFECT_SERVER_API_PORT does not say."
+
 
 def up(
     *,
-    host: Annotated[str, typer.Option(help="Address that the server listens on.")] = "",
-    port: Annotated[int, typer.Option(help="Port that the server listens on.")] = 0,
+    host: Annotated[str, typer.Option(help=_HOST, show_default=False)] = "",
+    port: Annotated[int, typer.Option(help=_PORT, show_default=False)] = 0,
     server: Annotated[
         bool, typer.Option(help="Start a server; else join the one at PREFECT_API_URL.")
     ] = True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,11 +18,11 @@ from tests.cli.shop import COMMAND, REPOSITORY
 HEAVY = ("prefect", "pydantic", "fabric", "boto3", "azure", "psycopg")
 
 
-def said(*arguments: str) -> subprocess.CompletedProcess[str]:
+def said(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *arguments],
         cwd=REPOSITORY,
-        env=os.environ | {"COLUMNS": "200", "TERM": "dumb"},
+        env=os.environ | {"COLUMNS": "200", "TERM": "dumb"} | settings,
         text=True,
         capture_output=True,
         timeout=60,
@@ -65,6 +66,26 @@ def test_the_help_of_run_lists_every_runbook_with_its_headline() -> None:
     for name, headline in headlines().items():
         assert headline
         assert f"{name}: {headline}" in text
+    listed = text[text.index("* adopt") : text.index("verify-backup:")]
+    assert all(line.strip() for line in listed.splitlines())
+
+
+def test_the_helps_say_what_an_option_does_where_it_is_not_given() -> None:
+    assert "the same as `run` without --go" in said_here("plan", "--help").stdout
+    assert "Show the version and exit." in said_here("--help").stdout
+    up = said_here("up", "--help").stdout
+    assert "127.0.0.1 where PREFECT_SERVER_API_HOST does not say" in up
+    assert "4200 where PREFECT_SERVER_API_PORT does not say" in up
+    assert "default: 0" not in up
+
+
+def test_a_command_that_needs_the_server_names_no_option_that_it_does_not_have() -> None:
+    nowhere = {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    hints = {name: said(*name.split(), **nowhere).stderr for name in ("pending", "register")}
+    assert all("pg-runbooks up" in hint for hint in hints.values()), hints
+    assert not [name for name, hint in hints.items() if "--inventory" in hint]
+    backups = said("backups", **nowhere)
+    assert "do without it: --inventory FILE" in backups.stderr
 
 
 @pytest.mark.parametrize("name", sorted(modules()))
@@ -87,6 +108,7 @@ def test_the_help_of_a_runbook_shows_its_own_options() -> None:
     for part in ("--tablespace-map", "Id of the backup, or latest.", "--approve-by", "--go"):
         assert part in text
     assert "--dry-run" not in text
+    assert "\n\n\n" not in re.sub(r" +\n", "\n", text)
 
 
 def test_a_plan_cannot_be_told_to_act() -> None:
