@@ -22,7 +22,7 @@ _INTERRUPTED = "Interrupted: what was at work has been ended. Start again to go 
 
 def carry_out(request: Request) -> None:
     """Plan, or plan, ask and act; show everything, and the result at the end."""
-    console = Terminal(stderr=request.as_json)
+    console = Terminal(stderr=request.as_json, acts=request.go)
     try:
         result = _conducted(request, console)
     except KeyboardInterrupt:

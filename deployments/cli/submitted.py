@@ -23,7 +23,7 @@ FAILED, REFUSED = 1, 3
 
 def submit(request: Request) -> None:
     """Order the run and follow it to its end; exit 1 when it failed, 3 when it was refused."""
-    console = Terminal(stderr=request.as_json)
+    console = Terminal(stderr=request.as_json, acts=request.go)
     run = order(request.runbook, request.cluster, request.complete)
     console.print(f"run {run}: {ui_address(run)}", soft_wrap=True, highlight=False)
     try:

@@ -15,7 +15,12 @@ class Terminal(Console):
 
     A connection that drops, a pipe whose reader has gone, a log on a full disk: a run that
     died of it would leave its applications stopped, and could not even go its way back.
+    What changes nothing does not `act`, and whoever has seen enough of it (`| head`) is not told.
     """
+
+    def __init__(self, *, stderr: bool, acts: bool) -> None:
+        super().__init__(stderr=stderr)
+        self._acts = acts
 
     def __exit__(
         self,
@@ -31,15 +36,16 @@ class Terminal(Console):
 
     def on_broken_pipe(self) -> None:
         """Go on without a reader; rich would exit here."""
-        self._fall_silent("Broken pipe")
+        self._fall_silent("Broken pipe" if self._acts else "")
 
     def _fall_silent(self, why: str) -> None:
         self.quiet = True
         lead_nowhere(self.file)
-        say(
-            f"WARNING: nothing more can be shown here ({why}). The run goes on; what it changes "
-            "stands in its record: pg-runbooks audit list"
-        )
+        if why:
+            goes_on = (
+                " The run goes on; what it changes stands in its record: pg-runbooks audit list"
+            )
+            say(f"WARNING: nothing more can be shown here ({why}).{goes_on if self._acts else ''}")
 
 
 def say(text: str) -> None:

@@ -214,6 +214,25 @@ def test_a_log_on_a_full_disk_ends_no_run(backed_up: ShopOfTests) -> None:
     assert len(backed_up.backups()) == known + 1
 
 
+def test_a_plan_whose_reader_has_seen_enough_says_nothing(shop: ShopOfTests) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    argv = [*COMMAND, "plan", "base-backup", "--cluster", shop.cluster]
+    try:
+        done = subprocess.run(
+            argv,
+            env=shop.environment,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_what_cannot_be_shown_cannot_be_approved(backed_up: ShopOfTests) -> None:
     done = onto_a_full_disk(backed_up, "instance-restore", "--again")
     assert done.returncode == 3, done.stderr
