@@ -9,8 +9,13 @@ from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    ArtifactFilterKey,
+)
 from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import ArtifactSort
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
@@ -156,6 +161,17 @@ def told(tell: Callable[[], None]) -> None:
         tell()
     except Exception as error:  # noqa: BLE001 - a restore goes on when its control room is away
         log.warning("the control room was not told: %s: %s", type(error).__name__, error)
+
+
+def page_text(run: UUID, kind: str) -> str:
+    """Give the newest page of a run, its `plan` or its `result`; empty where it was not kept."""
+    wanted = ArtifactFilter(
+        flow_run_id=ArtifactFilterFlowRunId(any_=[run]),
+        key=ArtifactFilterKey(like_=f"%-{kind}"),
+    )
+    with get_client(sync_client=True) as client:
+        found = client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC)
+    return str(found[0].data) if found else ""
 
 
 def plan_page(run: UUID, plan: Plan) -> str:

@@ -17,6 +17,7 @@ from deployments.cli.request import Request
 from deployments.cli.screen import show_page
 from deployments.cli.terminal import Terminal
 from deployments.orders import Standing, Told, order, ui_address
+from flows._watch import page_text
 
 FAILED, REFUSED = 1, 3
 
@@ -31,9 +32,12 @@ def submit(request: Request) -> None:
     except KeyboardInterrupt:
         console.print(f"No longer followed. Run {run} goes on; cancel it in the Prefect UI.")
         raise
+    if not request.go and ended.completed and (page := page_text(run, "result")):
+        show_page(console, page)
     if request.as_json:
         record = {"run": str(run), "state": ended.state, "message": ended.message}
-        print(json.dumps({**record, "completed": ended.completed}, indent=2))
+        more = {"completed": ended.completed, "plan": page_text(run, "plan")}
+        print(json.dumps({**record, **more}, indent=2, ensure_ascii=False))
     conclude(ended, console)
 
 

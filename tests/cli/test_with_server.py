@@ -107,6 +107,16 @@ def test_a_file_with_one_mistake_writes_nothing_at_all(control: Control) -> None
     assert "All blocks are already so." in again.stdout
 
 
+def test_a_plan_is_shown_as_without_a_server(control: Control) -> None:
+    words = ("plan", "base-backup", "--cluster", control.shop.cluster)
+    alone, done = control.shop.command(*words), control.command(*words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    steps = [line for line in alone.stdout.splitlines() if line.startswith("### ")]
+    assert [line for line in done.stdout.splitlines() if line.startswith("### ")] == steps != []
+    told = json.loads(control.command(*words, "--json").stdout)
+    assert told["plan"].startswith(f"## Plan: base-backup on {control.shop.cluster}")
+
+
 def test_a_backup_through_its_deployment_is_followed_to_its_end(control: Control) -> None:
     done = control.command("run", "base-backup", "--cluster", control.shop.cluster, "--go")
     assert done.returncode == 0, done.stdout + done.stderr
