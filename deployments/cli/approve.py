@@ -14,6 +14,9 @@ from deployments.cli.settings import JsonOption
 if TYPE_CHECKING:
     from deployments.answers import Waiting
 
+_UNIQUE_START = 13
+"""Characters of a run's id that hold the millisecond it was made in: enough to tell it apart."""
+
 
 def pending(*, as_json: JsonOption = False) -> None:
     """List the runs that wait for an approval, the one that expires first at the top."""
@@ -77,21 +80,22 @@ def _chosen(start: str) -> Waiting:
 
 
 def _show(found: tuple[Waiting, ...]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
+    from deployments.cli.wide import is_narrow, wide_console
     from runbook.units import readable_seconds
 
-    console = Console()
+    console = wide_console()
+    shown = _UNIQUE_START if is_narrow(console) else None
     if not found:
         console.print("No run waits for an approval.")
         return
-    table = Table(box=None, header_style="bold")
+    table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
     for column in ("run", "runbook", "waiting for", "until (UTC)"):
-        table.add_column(column, no_wrap=column == "run")
+        table.add_column(column, no_wrap=column != "runbook", overflow="fold")
     for one in found:
         until = f"{one.until:%Y-%m-%d %H:%M}" if one.until else ""
-        table.add_row(str(one.run), one.name, readable_seconds(one.age_seconds), until)
+        table.add_row(str(one.run)[:shown], one.name, readable_seconds(one.age_seconds), until)
     console.print(table)
     console.print("Answer one: pg-runbooks approve RUN")
 

@@ -99,12 +99,13 @@ def _ledger(policy: str) -> Ledger:
 
 
 def _show(people: list[dict[str, str]]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from deployments.cli.wide import wide_console
 
     table = Table(box=None, header_style="bold")
     for column in people[0]:
         table.add_column(column)
     for row in people:
         table.add_row(*row.values())
-    Console().print(table)
+    wide_console().print(table)

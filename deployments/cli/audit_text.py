@@ -9,14 +9,13 @@ if TYPE_CHECKING:
     from runbook.audit.past_run import PastRun
     from runbook.audit.report.run_view import RunView
 
-_PIPE_WIDTH = 180
-
 
 def show_table(runs: Sequence[PastRun]) -> None:
     """Print a table, wide where it goes to another program."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from deployments.cli.wide import wide_console
 
     if not runs:
         print("There is no such run on this machine.")
@@ -27,10 +26,7 @@ def show_table(runs: Sequence[PastRun]) -> None:
     table.add_column("took", justify="right", no_wrap=True)
     for run in runs:
         table.add_row(*(Text(cell) for cell in _cells(run)))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PIPE_WIDTH)
-    console.print(table)
+    wide_console().print(table)
 
 
 def _cells(run: PastRun) -> Iterator[str]:

@@ -172,23 +172,36 @@ def _state(cluster: Cluster, backup: Backup, found: Found) -> str:
 
 
 _COLUMNS = ("cluster", "id", "finished (UTC)", "age", "size", "stored", "made by", "verified")
+_LEFT_OUT = ("finished (UTC)", "stored", "made by")
+"""What a narrow terminal has no room for: the age tells when it was finished."""
 
 
 def _show(rows: Sequence[Row]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    from deployments.cli.wide import is_narrow, wide_console
+
+    console = wide_console()
     if not rows:
         console.print("There is no backup. Take one: pg-runbooks run base-backup --cluster NAME")
         return
-    table = Table(box=None, header_style="bold")
-    for column in ("", *_COLUMNS, "state"):
+    table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
+    columns = ("", *_COLUMNS, "state")
+    kept = [at for at, name in enumerate(columns) if not (is_narrow(console) and name in _LEFT_OUT)]
+    for column in [columns[at] for at in kept]:
         right = column in ("age", "size", "stored")
-        table.add_column(column, justify="right" if right else "left", no_wrap=column == "id")
+        whole = column not in ("cluster", "state")
+        table.add_column(
+            column,
+            justify="right" if right else "left",
+            no_wrap=whole,
+            overflow="fold",
+            min_width=None if whole else 5,
+        )
     for row in rows:
         style = {"sound": "", "unfinished": "dim", "not adopted": "dim"}.get(row.state, "red")
-        table.add_row(*_cells(row), style="bold" if row.newest else style)
+        cells = tuple(_cells(row))
+        table.add_row(*(cells[at] for at in kept), style="bold" if row.newest else style)
     console.print(table)
 
 
