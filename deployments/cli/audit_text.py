@@ -52,12 +52,14 @@ def lines_of(seen: RunView) -> Iterator[str]:
     yield f"run      {seen.run}"
     yield f"asked by {seen.about('requested_by')} {seen.began[:19]} UTC {seen.about('reason')}"
     for name, value in seen.parameters.items():
-        yield f"         {name}={value}"
+        if name != "reason":
+            yield f"         {name}={value}"
     for answer in seen.answers:
         who = f"{answer.get('decision')} by {answer.get('approver')}: {answer.get('reason')}"
         worth = answer.get("why") or answer.get("verified") or "not verified"
         worth = worth if answer.get("counts", True) else f"did not count: {worth}"
-        yield f"answer   {str(answer['at'])[:19]} {who} ({answer.get('door')}; {worth})"
+        when = str(answer.get("answered_at", answer["at"]))[:19]
+        yield f"answer   {when} {who} ({answer.get('door')}; {worth})"
     for figure in figures(seen.summary.fields.get("measured")):
         yield f"measured {figure.name}: {figure}"
     for part in seen.parts.values():
@@ -66,7 +68,8 @@ def lines_of(seen: RunView) -> Iterator[str]:
         proof = why or f"{part.get('what')}, SHA-256 {part.get('sha256')}"
         yield f"part     {part.get('runbook')}{of}: {part.get('outcome')}, {proof}"
     for step in seen.steps.values():
-        yield f"{step.number:>4}. {step.title}"
+        number = f"{step.number:>4}." if step.number else " " * 5
+        yield f"{number} {step.title or 'Before the first step'}"
         for action in step.actions:
             took = "" if action.seconds is None else f" {action.seconds} s"
             code = f" exit {action.exit_code}" if action.exit_code else ""

@@ -53,6 +53,8 @@ class RunView:
     parameters: dict[str, str] = field(default_factory=dict)
     plan: Plan | None = None
     digest: str = ""
+    asked: str = ""
+    """Digest of the plan that was asked about last."""
     questions: list[Mark] = field(default_factory=list)
     answers: list[Entry] = field(default_factory=list)
     steps: dict[str, StepView] = field(default_factory=dict)
@@ -108,7 +110,11 @@ def _plan(made: RunView, entry: Entry) -> None:
 
 
 def _asked(made: RunView, entry: Entry) -> None:
-    made.questions.append((str(entry["at"]), str(entry.get("question", ""))))
+    """Keep a question once: a run that waits asks it again after a restart."""
+    digest = str(entry.get("digest", ""))
+    if not digest or digest != made.asked:
+        made.questions.append((str(entry["at"]), str(entry.get("question", ""))))
+    made.asked = digest
     made.waits.append((str(entry["at"]), ""))
 
 

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from deployments.cli.audit_text import lines_of
 from runbook.audit.history import past_runs
 from runbook.audit.past_run import PastRun
 from runbook.audit.report.kind import kind
@@ -63,6 +64,31 @@ def test_what_was_locked_again_and_taken_back_is_told() -> None:
     assert steps["3"].goals == [("locked again", lost)]
     assert kind("locked again") == "held"
     assert [action.command for action in steps["back"].actions] == [back]
+
+
+def test_one_run_as_text_says_each_thing_once_and_when_it_was(past: History) -> None:
+    entries = read_trail(past.record("waited"))
+    answer = next(entry for entry in entries if entry["event"] == "answer")
+    answer["answered_at"] = "2026-01-01T00:00:49.5Z"
+    answer["at"] = "2026-01-01T00:01:00+00:00"
+    began = str(entries[0]["at"])
+    back = {"at": began, "event": "taken back", "where": "shelf", "command": "rm it"}
+    for start in [entry for entry in entries if entry["event"] == "start"]:
+        start["parameters"] = {"reason": "why", "backup": "latest"}
+    told = "\n".join(lines_of(view("waited", [*entries, back])))
+    assert "answer   2026-01-01T00:00:49 " in told
+    assert "backup=latest" in told
+    assert "reason=" not in told
+    assert "\n      Taken back\n" in told
+
+
+def test_a_plan_that_is_asked_for_again_after_a_restart_is_one_question() -> None:
+    entries: list[dict[str, object]] = [
+        {"event": "asked", "at": f"2026-01-01T00:0{at}:00+00:00", "digest": digest, "question": "?"}
+        for at, digest in enumerate(("a", "a", "b", "a"))
+    ]
+    asked = [at[14:16] for at, _ in view("run", entries).questions]
+    assert asked == ["00", "02", "03"]
 
 
 def test_a_period_counts_gaps_people_and_refusals(tmp_path: Path) -> None:
