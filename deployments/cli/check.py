@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from deployments.cli.finding import Finding
     from runbook.cluster import Cluster
     from runbook.errors import RunbookError
+    from runbook.hosts import Host
 
 
 def check(
@@ -62,10 +64,11 @@ def _of(cluster: Cluster) -> Iterator[Finding]:
     from deployments.cli.logical_findings import logical_findings
 
     yield from approval_findings(cluster)
-    yield from findings(cluster, load_store(cluster.backups.store))
+    lost: set[Host] = set()
+    yield from findings(cluster, load_store(cluster.backups.store), lost)
     if cluster.logical is not None:
         store = load_store(cluster.logical.store)
-        yield from logical_findings(cluster, cluster.logical, store)
+        yield from logical_findings(cluster, cluster.logical, store, lost)
 
 
 def _shown(title: str, found: Iterable[Finding]) -> Iterable[Finding]:
@@ -85,7 +88,8 @@ def _shown(title: str, found: Iterable[Finding]) -> Iterable[Finding]:
         if not plain:
             for name, text in (("DETAIL", finding.seen), ("HINT", finding.hint)):
                 if text:
-                    console.print(Text(f"          {name}: {text}"), soft_wrap=True)
+                    lines = indent(text, " " * (12 + len(name))).lstrip()
+                    console.print(Text(f"          {name}: {lines}"), soft_wrap=True)
         yield finding
 
 

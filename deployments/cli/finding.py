@@ -39,10 +39,20 @@ def failed(where: str, what: str, error: RunbookError) -> Finding:
     return Finding(where, what, ok=False, seen=seen, hint=error.hint)
 
 
-def reached(where: str, host: Host) -> Finding:
-    """Go to a host: its key must be known and its login must be let in."""
+def reached(where: str, host: Host, lost: set[Host]) -> Finding:
+    """Go to a host: its key must be known and its login must be let in; else it is `lost`."""
     what = "the host is reached, its key is known, the login is let in"
-    return tried(where, what, lambda: f"{host.way}; {host.read('uname', '-sr').strip()}")
+    if host in lost:
+        return not_tried(where, what, host)
+    found = tried(where, what, lambda: f"{host.way}; {host.read('uname', '-sr').strip()}")
+    if not found.ok:
+        lost.add(host)
+    return found
+
+
+def not_tried(where: str, what: str, host: Host) -> Finding:
+    """Make the line for what needs a host that another line tells about."""
+    return Finding(where, what, ok=False, seen=f"not tried: {host} is not reached")
 
 
 def has_program(where: str, host: Host, program: str, hint: str) -> Finding:

@@ -5,28 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from deployments.cli.finding import Finding, tried
+from deployments.cli.finding import Finding, not_tried, tried
 from runbook.cluster import Cluster
 from runbook.errors import CheckFailed
+from runbook.hosts import Host
 from runbook.inventory import StoreSettings
 from runbook.logical.reading import stored_dumps
 from runbook.logical.recovery.firewall import PortBlock
 from runbook.logical.recovery.settings import RecoverySettings
 from runbook.logical.settings import LogicalBackups
 from runbook.postgres import Node
+from runbook.stores import NodeFolderStore
 from runbook.supervised import Supervised
 from runbook.tools import pg_dumpall
 
 
 def logical_findings(
-    cluster: Cluster, settings: LogicalBackups, store: StoreSettings
+    cluster: Cluster, settings: LogicalBackups, store: StoreSettings, lost: set[Host]
 ) -> Iterator[Finding]:
     """Try what the settings of logical backups name; of a recovery only where repmgr manages."""
     where = f"store {store.name}"
     what = f"logical backups of {settings.guid} can be listed"
-    yield tried(where, what, lambda: _listed(cluster, settings, store))
+    host = cluster.nodes[0].host
+    if isinstance(store.location, NodeFolderStore) and host in lost:
+        yield not_tried(where, what, host)
+    else:
+        yield tried(where, what, lambda: _listed(cluster, settings, store))
     for node in cluster.nodes:
-        if node.repmgr is not None:
+        if node.repmgr is not None and node.host in lost:
+            yield not_tried(f"node {node}", "a recovery finds what it needs", node.host)
+        elif node.repmgr is not None:
             yield from _recovery_findings(node, settings.recovery)
 
 

@@ -9,17 +9,17 @@ from deployments.cli.finding import Finding, has_program, reached, tried
 from runbook.backups.taking import replication
 from runbook.cluster import Cluster
 from runbook.errors import CheckFailed
-from runbook.hosts import Command
+from runbook.hosts import Command, Host
 from runbook.postgres import Node, access
 
 _PROGRAMS = ("postgres", "pg_ctl", "pg_controldata", "pg_verifybackup")
 
 
-def node_findings(cluster: Cluster, node: Node) -> Iterator[Finding]:
+def node_findings(cluster: Cluster, node: Node, lost: set[Host]) -> Iterator[Finding]:
     """Try everything on a node; what depends on something that failed is not tried."""
     where = f"node {node}"
     for finding in (
-        reached(where, node.host),
+        reached(where, node.host, lost),
         tried(where, f"commands run as {node.os_user}", lambda: _became(node)),
         tried(where, "PostgreSQL answers", lambda: _answered(node)),
     ):

@@ -230,7 +230,8 @@ class Node(BaseModel):
                 f"PostgreSQL on {self} does not answer",
                 detail=said,
                 hint=f"Is it running on {self.host}, port {self.port}? "
-                f"Does {self.server_user} get in?",
+                f"Does {self.server_user} get in? Where it listens elsewhere: correct port or "
+                f"socket_directory of node {self}.",
             )
         if done.exit_code == 127:
             return CommandFailed(

@@ -110,7 +110,7 @@ def test_the_check_of_the_settings_finds_what_a_recovery_would_lack(pair: Recove
         cluster = inventory.cluster(pair.name)
         assert cluster.logical is not None
         store = inventory.store("store")
-        return {one.what: one for one in logical_findings(cluster, cluster.logical, store)}
+        return {one.what: one for one in logical_findings(cluster, cluster.logical, store, set())}
 
     sound = found()
     assert all(one.ok and not one.gravity for one in sound.values()), sound
