@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass, field
 
 # Patience and language of our own reading, which nobody would type.
 _UNSAID = ("PGCONNECT_TIMEOUT", "PGAPPNAME", "PGOPTIONS", "LC_ALL")
+# sudo takes NAME=value before the command, runuser does not.
+_ASSIGNED = re.compile(r"\w+=")
 
 # Ends a command and all its descendants when the way in is lost: the worker holds the other end of
 # stdin, and a killed worker or a cut connection closes it. What the command itself leaves running
@@ -78,6 +81,15 @@ class Command:
             text = "***" if self.confidential else self.stdin.rstrip()
             line = f"{line} <<'EOF'\n{text}\nEOF"
         return line
+
+    def typed(self, login: str) -> str:
+        """Give the line that a person types who is logged in as `login`: root may have no sudo."""
+        line = str(self)
+        if not self.user or self.user == login:
+            return line
+        if login == "root":
+            return f"runuser -u {self.user} -- {'env ' if _ASSIGNED.match(line) else ''}{line}"
+        return f"sudo -u {self.user} {line}"
 
     def wrapped(self, login: str) -> tuple[str, ...]:
         """Give the argv that really runs when logged in as `login`: user, directory, leash."""

@@ -39,9 +39,7 @@ class Host(BaseModel):
 
     def shown(self, command: Command) -> str:
         """Give the line a person would type on this host."""
-        if not command.user or command.user == self.way.login:
-            return self.way.shown(str(command))
-        return self.way.shown(f"sudo -u {command.user} {command}")
+        return self.way.shown(command.typed(self.way.login))
 
     def attempt(self, command: Command) -> Completed:
         """Run a command and give its answer, whatever its exit code."""

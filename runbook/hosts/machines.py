@@ -50,7 +50,9 @@ class Ssh(BaseModel):
     kind: Literal["ssh"] = "ssh"
     address: str = Field(description="Host name or IP address.")
     port: int = Field(default=22, ge=1, le=65535, description="Port of sshd.")
-    user: str = Field(default="postgres", description="Login; other users through sudo -n.")
+    user: str = Field(
+        default="postgres", description="Login; other users by sudo -n, from root by runuser."
+    )
     key_file: str = Field(default="", description="Private key on the worker; empty: ssh-agent.")
     known_hosts: str = Field(
         default="~/.ssh/known_hosts", description="File on the worker with the host's public key."

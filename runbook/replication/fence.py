@@ -78,12 +78,12 @@ def ending(node: Node) -> tuple[Action, ...]:
     directory = node.directory()
     argv = ("sh", "-c", _END, "end", directory, str(_FAST_SECONDS), node.program("pg_ctl"))
     shown = (
-        f"sudo -u {node.os_user} {node.program('pg_ctl')} stop -D {directory} -m fast "
+        f"{node.program('pg_ctl')} stop -D {directory} -m fast "
         f"-t {_FAST_SECONDS} || kill -KILL <every process of the server in {directory}>"
     )
-    command = Command(argv, user=node.os_user, timeout=_FAST_SECONDS + 30.0)
+    command = Command(argv, user=node.os_user, timeout=_FAST_SECONDS + 30.0, shown=shown)
     holds = tuple(Execute(node.host, held) for held in node.service.hold(node))
-    return (*holds, Execute(node.host, command, shown=shown))
+    return (*holds, Execute(node.host, command))
 
 
 def is_held(node: Node) -> bool:

@@ -143,9 +143,9 @@ class Rejoining:
         node, live = self.job.node, self.job.data.live
         postgres = node.program("postgres")
         argv = ("sh", "-c", _RECOVER, "recover", live, postgres)
-        command = Command(argv, user=node.os_user, leashed=True)
-        line = f"sudo -u {node.os_user} {postgres} --single -D {live} template1 </dev/null"
-        return Execute(node.host, command, shown=line)
+        line = f"{postgres} --single -D {live} template1 </dev/null"
+        command = Command(argv, user=node.os_user, leashed=True, shown=line)
+        return Execute(node.host, command)
 
     def _rehearsed(self, command: Command) -> str:
         self.job.node.host.run(command)

@@ -169,7 +169,7 @@ def test_containers_that_were_removed_are_told_with_the_way_on(shop: Shop) -> No
     with pytest.raises(CheckFailed, match="containers to start") as refused:
         shop.run(start=True)
     lines = refused.value.hint.partition(": ")[2].partition(". Then")[0]
-    assert lines.startswith("sudo -u postgres "), "the user of the settings"
+    assert lines.startswith("runuser -u postgres -- "), "the user of the settings"
     assert lines in shop.plan(), "the plan tells it already"
     shop.machine.run(["sh", "-c", lines], timeout=120)
     assert "NO CONTAINERS" not in shop.plan()

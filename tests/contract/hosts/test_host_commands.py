@@ -60,6 +60,14 @@ def test_a_command_runs_as_another_user(host: Host) -> None:
     assert host.read("id", "-un", user="postgres").strip() == "postgres"
 
 
+def test_the_line_that_is_shown_works_when_it_is_typed(host: Host) -> None:
+    line = host.shown(
+        Command(("sh", "-c", "id -un; echo $WHO"), user="nobody", env=(("WHO", "x"),))
+    )
+    assert line.startswith("runuser -u nobody -- env WHO=x sh"), "root may have no sudo"
+    assert host.read("sh", "-c", line) == "nobody\nx\n"
+
+
 def test_a_command_that_reads_nothing_may_be_given_much(host: Host) -> None:
     assert host.attempt(Command(("true",), stdin="x" * (4 * MIB))).exit_code == 0
 
