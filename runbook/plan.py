@@ -13,7 +13,8 @@ Outcome = Literal[
 ]
 
 NOTHING_RESTORED = "NOTHING IS RESTORED"
-"""The fact that leads the plan of a restore that a run of before has brought to its end."""
+NOTHING_REMOVED = "NOTHING IS REMOVED"
+"""Facts that lead the plan of a run which finds nothing to do, be it done or a wrong name."""
 
 BOXES = {
     "already so": "✓",
@@ -119,7 +120,7 @@ class Plan(_Value):
     @property
     def headline(self) -> str:
         """Say that the run does not do what its name says; empty where it does."""
-        facts = (fact for fact in self.facts if fact.name == NOTHING_RESTORED)
+        facts = (fact for fact in self.facts if fact.name in (NOTHING_RESTORED, NOTHING_REMOVED))
         return next((f"{fact.name}: {fact.value}" for fact in facts), "")
 
     @property

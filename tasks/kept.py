@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from runbook import Need, check, ensure, fact, note
+import re
+
+from runbook import Need, check, ensure, fact
+from runbook.errors import CheckFailed
+from runbook.plan import NOTHING_REMOVED, Fact
 from runbook.postgres import Node
 from runbook.restore.kept import Aside, asides, gone, half_undone, newest
 from runbook.restore.remains import half_restored, restored_over_nothing
+from runbook.run import current
 from runbook.units import readable_bytes
 from tasks._task import task
+
+_STAMP = re.compile(r"\d{14}|\d+-[0-9A-F]+_[0-9A-F]+")  # a moment; a timeline and where it began
+_WHERE = "14 digits at the end of <data directory>.aside-… or .undone-…, or all after .diverged-"
 
 
 @task("find what was set aside on {node}")
@@ -69,13 +77,22 @@ def not_overtaken(aside: Aside) -> None:
 @task("find what was set aside on {node} at {stamp}")
 def find_or_gone(node: Node, stamp: str) -> Aside:
     """Find the data that was set aside, or know that it is gone already."""
-    if stamp in {aside.stamp for aside in asides(node)}:
+    there = asides(node)
+    if stamp in {aside.stamp for aside in there}:
         found = find(node, stamp)
         need = _not_needed(found)
         check(need.text, need.holds, seen=need.seen, hint=need.hint)
         return found
-    note(f"nothing that was set aside at {stamp} is kept on {node}")
-    return gone(node, stamp)
+    known = ", ".join(f"{a.stamp} ({a.kind}, {readable_bytes(a.size())})" for a in there)
+    if not _STAMP.fullmatch(stamp):
+        raise CheckFailed(
+            f"stamp is the {_WHERE}, not {stamp!r}", detail=f"kept on {node}: {known or 'nothing'}"
+        )
+    left = gone(node, stamp)
+    if left.is_gone():
+        told = f"nothing set aside at {stamp} is kept on {node}; kept: {known or 'nothing'}"
+        current().builder.lead(Fact(name=NOTHING_REMOVED, value=told, bound=False))
+    return left
 
 
 @task("put back what was set aside at {aside.stamp}")

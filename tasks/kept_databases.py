@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from runbook import Need, check, ensure, fact, note
+from runbook import Need, check, ensure, fact
 from runbook.actions import Action
 from runbook.components.standing import aside_name as restored_aside
 from runbook.components.standing import standing
@@ -20,7 +20,9 @@ from runbook.logical.recovery.databases import (
 )
 from runbook.logical.recovery.mark import aside_name as recovered_aside
 from runbook.logical.recovery.mark import read_mark
+from runbook.plan import NOTHING_REMOVED, Fact
 from runbook.postgres import Node
+from runbook.run import current
 from runbook.units import readable_bytes
 from tasks._task import task
 
@@ -110,7 +112,8 @@ def find(primary: Node, moment: str) -> KeptDatabases:
     for each in found:
         fact(f"database {each.name}", readable_bytes(each.size), bound=False)
     if not found:
-        note(f"nothing that was set aside at {moment} is kept on {primary}")
+        told = f"no database that was set aside at {moment} is kept on {primary}"
+        current().builder.lead(Fact(name=NOTHING_REMOVED, value=told, bound=False))
     check(_SPARE, kept.is_spare, seen=kept.told, hint=_HINT)
     check(
         "no subscription is left in them",

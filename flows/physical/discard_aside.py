@@ -22,7 +22,7 @@ def discard_aside(
 
     Args:
         cluster: Name of the cluster.
-        stamp: When it was set aside, as its directory is named.
+        stamp: The 14 digits at the end of <data directory>.aside-… or .undone-….
         node: Name of the node; empty for a single instance.
         reason: Why, for the record.
         dry_run: Only show the plan.

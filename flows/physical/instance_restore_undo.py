@@ -22,7 +22,7 @@ def instance_restore_undo(
 
     Args:
         cluster: Name of the cluster.
-        stamp: When it was set aside, as its directory is named; or latest.
+        stamp: The 14 digits at the end of <data directory>.aside-…; or latest.
         reason: Why, for the record.
         dry_run: Only show the plan.
     """

@@ -193,8 +193,11 @@ def asides(node: Node) -> tuple[Aside, ...]:
 
 
 def gone(node: Node, stamp: str) -> Aside:
-    """Give the name of something that is no longer there."""
-    return Aside(node, stamp, "aside", _data_place(node), ())
+    """Give the name of something that is no longer there, or not whole."""
+    place = _data_place(node)
+    there = kept(node.host, place, node.os_user)
+    kind = next((kind for kind in ("undone", "diverged") if stamp in there[kind]), "aside")
+    return Aside(node, stamp, kind, place, ())
 
 
 def newest(node: Node, stamp: str) -> Aside:

@@ -35,6 +35,13 @@ def test_undo_puts_the_old_data_back_and_discard_removes_the_rest(damaged: Scene
         assert damaged.run("instance-restore-undo").changed == 0
         refused = damaged.run("discard-aside", stamp=stamp, answer="refuse")
         assert refused.ended == "RefusedByPerson"
+        slip = damaged.run("discard-aside", stamp="20010101000000")
+        assert (slip.ended, slip.changed) == ("completed", 0), slip.said
+        assert slip.plan is not None
+        told = "NOTHING IS REMOVED: nothing set aside at 20010101000000 is kept on "
+        assert slip.plan.headline.startswith(told)
+        assert f"kept: {stamp} (undone, " in slip.plan.headline
+        assert "not 'latest'" in damaged.run("discard-aside", stamp="latest").said
     killed = damaged.run("discard-aside", stamp=stamp, at=Point("3", 2))
     assert killed.ended == "killed"
     discarded = damaged.run("discard-aside", stamp=stamp)
