@@ -170,8 +170,10 @@ def _free(job: Restore, seen: Survey) -> str:
         return free
     if not seen.begun:
         return f"{free}; kept free for the server while the copy is made: {seen.reserve}"
-    held = readable_bytes(seen.data.staged)
-    return f"{free}, ALL THAT THE SERVER HAS until the outage: the copy holds {held}"
+    taken = f"after the copy took {readable_bytes(seen.data.staged)}"
+    if seen.data.free < seen.reserve.kept.get(seen.data.stands, 0):
+        return f"{free}, {taken}: ALL THAT THE SERVER HAS until the outage"
+    return f"{free}, {taken}; nobody watches it while this waits"
 
 
 def _fate(job: Restore, seen: Survey, wishes: Wishes) -> str:

@@ -14,6 +14,7 @@ from runbook.restore.marks import RestoreMark, read_mark
 from runbook.restore.outage import StopClock
 from runbook.restore.place import Place, kept, look, tablespace_place, whole_place
 from runbook.restore.survey import own_locations
+from runbook.run import current
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,11 @@ class Remains:
         return bool(self._unused())
 
     def cleared(self) -> tuple[Action, ...]:
-        """Remove what was made ready and never took its place."""
-        node, paths = self.job.node, self._unused()
+        """Remove what was made ready and never took its place; the swap of a plan moves its own."""
+        job = self.job
+        moved = current().planning and not job.in_place()
+        own = job.targets.incoming(job.backup.id) if moved else ()
+        node, paths = job.node, [path for path in self._unused() if path not in own]
         if not paths:
             return ()
         line = f"rm -rf {' '.join(paths)}"

@@ -81,6 +81,23 @@ def test_archiving_by_the_command_line_is_refused_while_the_server_is_in_service
     assert_restored(damaged)
 
 
+def test_the_plan_that_is_approved_removes_nothing_that_its_own_swap_moves(
+    damaged: Scene,
+) -> None:
+    assert damaged.restore(at=READY).ended == "killed"
+    planned = damaged.restore(dry_run=True).plan
+    assert planned is not None
+    lines = [action.line for line in planned.lines for action in line.actions]
+    assert not [line for line in lines if line.startswith("rm -rf")]
+    assert [line for line in lines if line.startswith("mv ") and "incoming-" in line]
+    other = damaged.live.with_name(f"{damaged.live.name}.incoming-20010101T000000Z-0a0b")
+    other.mkdir()
+    planned = damaged.restore(dry_run=True).plan
+    assert planned is not None
+    lines = [action.line for line in planned.lines for action in line.actions]
+    assert [line for line in lines if line.startswith("rm -rf")] == [f"rm -rf {other}"]
+
+
 def test_what_has_lost_a_tablespace_is_made_ready_anew(damaged: Scene) -> None:
     assert damaged.restore(at=READY).ended == "killed"
     (part,) = damaged.node.tablespaces["cold"].glob("pgsql_tmp_incoming-*")

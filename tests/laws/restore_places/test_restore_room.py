@@ -71,9 +71,17 @@ def test_where_there_is_no_room_the_old_data_goes_first(shop: Scene) -> None:
 def test_a_server_that_needs_the_room_gets_it_back_from_the_copy(shop: Scene) -> None:
     """And for a server that is stopped by hand nothing is kept free."""
     move_into(shop, shop.node.directory / "tmpfs")
+    assert shop.restore(at=Point("2")).ended == "killed"
+    ballast = fill(shop.live, free=8 << 20)
+    full = shop.restore(dry_run=True)
+    assert full.plan is not None
+    assert "ALL THAT THE SERVER HAS until the outage" in full.plan.markdown()
+    ballast.unlink()
+    ballast.parent.rmdir()
     asked = shop.restore(answer="refuse")
     assert asked.plan is not None
-    assert "ALL THAT THE SERVER HAS until the outage" in asked.plan.markdown()
+    assert "; nobody watches it while this waits" in asked.plan.markdown()
+    assert "ALL THAT THE SERVER HAS" not in asked.plan.markdown()
     wanted = {"cluster": shop.name, "backup": shop.backup}
     halt = Point("2", transfer=True, signal=signal.SIGSTOP)
     running = shop.runner.start("instance-restore", at=halt, **wanted)
