@@ -22,8 +22,9 @@ from runbook.drive import Result
 from runbook.errors import Held, RunbookError
 from runbook.marks import marked
 from runbook.places import state_directory
-from runbook.plan import PlanLine
+from runbook.plan import Plan, PlanLine
 from runbook.run import APART, Parameter
+from runbook.units import counted
 from runbook.user import SCHEDULE
 
 if TYPE_CHECKING:
@@ -108,21 +109,28 @@ def _failed(watcher: PrefectWatcher, error: RunbookError) -> State[None]:
 def _completed(run: FlowRun, watcher: PrefectWatcher, result: Result) -> State[None]:
     planned = result.trail is None
     changes = result.plan.changes if planned else result.changed
-    watcher.keep_result(f"{changes} changes {'planned' if planned else 'made'}", _page(result))
+    about = f"{counted(changes, 'change')} {'planned' if planned else 'made'}"
+    watcher.keep_result(about, _page(result))
     if planned:
         watcher.tag("planned")
-        count = result.plan.changes
-        text = f"{count} commands would change something." if count else "Nothing would change."
-        return Completed(name=PLANNED, message=f"{_first(result)} Dry run: {text}".lstrip())
+        text = f"{_first(result)} Dry run: {result.plan.outlook}".lstrip()
+        return Completed(name=PLANNED, message=text)
     first = _first(result)
     watcher.tag(
         "apart" if result.memory.get(APART) else "changed" if result.changed else "nothing to do"
     )
     if not result.changed:
-        return Completed(message=f"{first} Nothing to do: everything was already so.".lstrip())
+        return Completed(message=f"{first} {_unchanged(result.plan)}".lstrip())
     how = f"pg-runbooks audit show {run.id}"
-    text = f"{result.changed} changes were made. Record: {result.trail} ({how})"
+    made = "change was" if result.changed == 1 else "changes were"
+    text = f"{result.changed} {made} made. Record: {result.trail} ({how})"
     return Completed(message=f"{first} {text}".lstrip())
+
+
+def _unchanged(plan: Plan) -> str:
+    if plan.has_goals and not plan.headline:
+        return "Nothing to do: everything was already so."
+    return "Nothing was changed." if plan.headline else "It only read: nothing was changed."
 
 
 def _first(result: Result) -> str:
@@ -135,7 +143,8 @@ def _first(result: Result) -> str:
 def _page(result: Result) -> str:
     if result.trail is None:
         return result.plan.markdown()
-    lines = [f"## {result.plan.runbook} on {result.plan.cluster}: {result.changed} changes", ""]
+    count = counted(result.changed, "change")
+    lines = [f"## {result.plan.runbook} on {result.plan.cluster}: {count}", ""]
     if result.plan.headline:
         lines += [f"**{result.plan.headline}**", ""]
     for step in result.plan.steps:

@@ -30,6 +30,7 @@ from flows._names import backup_of, run_name, run_tags
 from flows._progress import ProgressPages
 from runbook.plan import Plan
 from runbook.times import chart, step_times
+from runbook.units import counted
 from runbook.watch import Progress, log
 
 Logger = logging.Logger | logging.LoggerAdapter[logging.Logger]
@@ -181,7 +182,7 @@ def plan_page(run: UUID, plan: Plan) -> str:
 
 
 def _about(plan: Plan) -> str:
-    return f"{plan.changes} changes, SHA-256 {plan.digest}"
+    return f"{counted(plan.changes, 'change')}, SHA-256 {plan.digest}"
 
 
 def _pages(run: UUID) -> dict[str, UUID]:

@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from runbook.units import counted
+
 Outcome = Literal[
     "already so", "not needed", "planned", "done", "checked", "open", "approved", "note"
 ]
@@ -129,6 +131,28 @@ class Plan(_Value):
         return tuple(line for step in self.steps for line in step.lines)
 
     @property
+    def outlook(self) -> str:
+        """Say what the run would change."""
+        if self.changes:
+            return f"{counted(self.changes, 'command')} would change something."
+        if any(line.outcome in ("planned", "open") for line in self.lines):
+            return "Nothing would change: what is open (☐) is only looked at, when the run acts."
+        if self.headline:
+            return "Nothing would change."
+        why = "everything is already so" if self.has_goals else "it only reads"
+        return f"Nothing would change: {why}."
+
+    @property
+    def has_goals(self) -> bool:
+        """Tell whether it is about more than looking."""
+        return any(line.kind == "goal" for line in self.lines)
+
+    def _is_empty(self, step: PlanStep) -> bool:
+        """Tell whether neither it nor a step below it has lines."""
+        below = f"{step.number}."
+        return not step.lines and not any(each.number.startswith(below) for each in self.steps)
+
+    @property
     def headings(self) -> tuple[tuple[str, str], ...]:
         """Give number and title of every step."""
         return tuple((step.number, step.title) for step in self.steps)
@@ -144,10 +168,10 @@ class Plan(_Value):
             parts.append("")
             for line in step.lines:
                 parts += _line(line)
+            if self._is_empty(step):
+                parts.append("(nothing to change here)")
             parts.append("")
-        changes = f"{self.changes} commands would change something."
-        parts.append(changes if self.changes else "Nothing would change: everything is already so.")
-        parts += ["", f"SHA-256 of this plan: `{self.digest}`", ""]
+        parts += [self.outlook, "", f"SHA-256 of this plan: `{self.digest}`", ""]
         return "\n".join(parts)
 
 

@@ -32,7 +32,8 @@ def verify(catalogue: Catalogue, backup: Backup) -> None:
         by=[
             Work(
                 str(catalogue),
-                f"read every byte of {backup.id} against its manifest",
+                f"read every byte of {backup.id} against its manifest; then write into the store "
+                "that it was, or why it is damaged",
                 lambda: _verified(catalogue, backup),
             )
         ],

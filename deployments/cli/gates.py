@@ -14,6 +14,7 @@ from flows._policy import approval_of
 from runbook.approval import Answer
 from runbook.errors import Refused
 from runbook.plan import Plan
+from runbook.units import counted
 from runbook.user import operating_system_user
 
 
@@ -26,12 +27,14 @@ class TerminalGate:
 
     def ask(self, plan: Plan, question: str) -> Answer:
         """Show the question and read the answer."""
-        counted = f"{plan.changes_after_approval} commands behind this question change something."
+        count = plan.changes_after_approval
+        verb = "changes" if count == 1 else "change"
+        told = f"{counted(count, 'command')} behind this question {verb} something."
         first, _, more = question.partition("\n\n")
         about = f"{plan.runbook} on {plan.cluster}"
         self._asked += 1
         with self._meter.paused():
-            text = Markdown(f"**{first}**\n\n{more}\n\n{counted}")
+            text = Markdown(f"**{first}**\n\n{more}\n\n{told}")
             self._console.print(Panel(text, title=about))
             given = ask_person(
                 self._console,

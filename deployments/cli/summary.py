@@ -67,7 +67,9 @@ _MEANING = {
 def _outcome(result: Result) -> str:
     if result.changed:
         return counted(result.changed, "change")
-    return "nothing was done" if result.plan.headline else "everything was already so"
+    if result.plan.headline:
+        return "nothing was changed"
+    return "everything was already so" if result.plan.has_goals else "it only read"
 
 
 def _times(result: Result) -> tuple[StepTime, ...]:

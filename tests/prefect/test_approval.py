@@ -319,7 +319,7 @@ def test_a_run_that_did_less_than_its_name_says_ends_with_that(
     room: Room, client: SyncPrefectClient, cluster: ClusterMaker
 ) -> None:
     short = Here(client, procedures.fall_short, cluster())
-    for text in ("1 changes were made.", "Nothing to do: everything was already so."):
+    for text in ("1 change was made.", "Nothing to do: everything was already so."):
         run = short.create()
         state = short.go(run)
         assert state.is_completed()

@@ -106,6 +106,23 @@ def test_a_goal_that_is_not_needed_is_not_told_as_reached(
     assert shelf.performed == 0
 
 
+def test_a_plan_that_changes_nothing_says_why(tmp_path: Path, shelf: Shelf) -> None:
+    def page(*, look: bool, reach: bool = False) -> str:
+        def body() -> None:
+            with step("1", "Look"):
+                check("it is there", lambda: True)
+            with step("2", "Reach"):
+                if reach:
+                    ensure("one", holds=lambda: look, by=[shelf.put("one")])
+
+        return drive(tmp_path, body, dry_run=True).plan.markdown()
+
+    assert "Nothing would change: it only reads." in page(look=True)
+    assert "### 2. Reach\n\n(nothing to change here)\n" in page(look=True)
+    assert "Nothing would change: everything is already so." in page(look=True, reach=True)
+    assert "\n1 command would change something." in page(look=False, reach=True)
+
+
 def test_reading_is_planned_and_recorded_but_is_no_change(shelf: Shelf, tmp_path: Path) -> None:
     read: list[str] = []
 
