@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import ConfigDict, Field, SecretStr, ValidationError
 
@@ -20,6 +20,11 @@ from runbook.objectives import Objectives
 from runbook.orchestrator.settings import Orchestrator
 from runbook.platform.settings import Platform, PlatformExports
 from runbook.postgres import Node
+
+
+def _meant(name: str, **how: Any) -> Any:
+    """Give a field with the meaning that the setting of that name has in an inventory."""
+    return Field(description=Cluster.model_fields[name].description, **how)
 
 
 class PostgresCluster(SettingsBlock):
@@ -40,67 +45,27 @@ class PostgresCluster(SettingsBlock):
         )
     )
 
-    nodes: list[Node] = Field(
-        min_length=1, description="One entry per server. Roles are asked of PostgreSQL."
-    )
-    backups: Backups = Field(description="Where backups go and how they are taken and kept.")
-    apps: list[App] = Field(
-        default_factory=list, description="Applications that stand still during a restore."
-    )
-    health: list[HttpCheck] = Field(
-        default_factory=list, description="HTTP calls that must be answered as expected."
-    )
-    health_limits: HealthLimits = Field(
-        default_factory=HealthLimits, description="Where a finding is a warning, where critical."
-    )
-    replication: Replication = Field(
-        default_factory=Replication, description="The login that base backups are taken with."
-    )
-    replication_password: SecretStr = Field(
-        default=SecretStr(""), description="Its password; empty where none is needed."
-    )
-    health_secrets: dict[str, SecretStr] = Field(
-        default_factory=dict, description="Secrets that health refers to as {secret:name}."
-    )
-    objectives: Objectives = Field(
-        default_factory=Objectives, description="Recovery time and point that are promised."
-    )
-    approval: Approval = Field(
-        default_factory=Approval, description="Whose approval counts, and how long a run waits."
-    )
-    audit: AuditCopy | None = Field(
-        default=None, description="Where the records of its runs are copied to; empty: nowhere."
-    )
-    logical: LogicalBackups | None = Field(
-        default=None, description="Where its logical backups lie; empty: it has none."
-    )
-    encryption_keys: dict[str, SecretStr] = Field(
-        default_factory=dict, description="Keys of its logical backups by name, old ones too."
-    )
-    manager: BackupManager | None = Field(
-        default=None, description="Its instance in the a9s Backup Manager, if any."
-    )
-    manager_password: SecretStr = Field(
-        default=SecretStr(""), description="The password of manager.user."
-    )
-    service_api: ServiceApi | None = Field(
-        default=None, description="Its instance in the a9s API V1, if any."
-    )
-    service_api_token: SecretStr = Field(
-        default=SecretStr(""), description="The bearer token of the a9s API."
-    )
-    components: ComponentBackups | None = Field(
-        default=None, description="Databases that are dumped one by one; empty: none."
-    )
-    orchestrator: Orchestrator | None = Field(
-        default=None, description="The Orchestrator that its one node is; empty: none."
-    )
-    exports: PlatformExports | None = Field(
-        default=None, description="The platform's client, and where its exports go; empty: none."
-    )
-    platform: Platform | None = Field(
-        default=None, description="What platform-backup backs up with this cluster; empty: none."
-    )
+    nodes: list[Node] = _meant("nodes", min_length=1)
+    backups: Backups = _meant("backups")
+    apps: list[App] = _meant("apps", default_factory=list)
+    health: list[HttpCheck] = _meant("health", default_factory=list)
+    health_limits: HealthLimits = _meant("health_limits", default_factory=HealthLimits)
+    replication: Replication = _meant("replication", default_factory=Replication)
+    replication_password: SecretStr = _meant("replication_password", default=SecretStr(""))
+    health_secrets: dict[str, SecretStr] = _meant("health_secrets", default_factory=dict)
+    objectives: Objectives = _meant("objectives", default_factory=Objectives)
+    approval: Approval = _meant("approval", default_factory=Approval)
+    audit: AuditCopy | None = _meant("audit", default=None)
+    logical: LogicalBackups | None = _meant("logical", default=None)
+    encryption_keys: dict[str, SecretStr] = _meant("encryption_keys", default_factory=dict)
+    manager: BackupManager | None = _meant("manager", default=None)
+    manager_password: SecretStr = _meant("manager_password", default=SecretStr(""))
+    service_api: ServiceApi | None = _meant("service_api", default=None)
+    service_api_token: SecretStr = _meant("service_api_token", default=SecretStr(""))
+    components: ComponentBackups | None = _meant("components", default=None)
+    orchestrator: Orchestrator | None = _meant("orchestrator", default=None)
+    exports: PlatformExports | None = _meant("exports", default=None)
+    platform: Platform | None = _meant("platform", default=None)
 
     @classmethod
     def named(cls, name: str) -> Self:

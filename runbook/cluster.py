@@ -80,14 +80,20 @@ class Cluster(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str = Field(description="Name of the cluster.")
-    nodes: tuple[Node, ...] = Field(min_length=1, description="One entry per server.")
-    apps: tuple[App, ...] = Field(default=(), description="Applications to stop for a restore.")
-    health: tuple[HttpCheck, ...] = Field(default=(), description="Calls that must be answered.")
+    nodes: tuple[Node, ...] = Field(
+        min_length=1, description="One entry per server. Roles are asked of PostgreSQL."
+    )
+    apps: tuple[App, ...] = Field(
+        default=(), description="Applications that stand still during a restore."
+    )
+    health: tuple[HttpCheck, ...] = Field(
+        default=(), description="HTTP calls that must be answered as expected."
+    )
     health_limits: HealthLimits = Field(
         default=HealthLimits(), description="Where a finding is a warning, where critical."
     )
     health_secrets: dict[str, SecretStr] = Field(
-        default_factory=dict, description="What health refers to as {secret:name}."
+        default_factory=dict, description="Secrets that health refers to as {secret:name}."
     )
     replication: Replication = Field(
         default=Replication(), description="The login that base backups are taken with."
