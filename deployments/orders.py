@@ -36,7 +36,10 @@ class Told:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a run stands: name and type of its state, and the state's message."""
+    """Where a run stands: name and type of its state, and the state's message.
+
+    `is_told` where that message stood in the log lines that were told of the run.
+    """
 
     run: UUID
     name: str
@@ -45,6 +48,7 @@ class Standing:
     final: bool
     waiting: bool
     completed: bool
+    is_told: bool = False
 
 
 def requested_by() -> str:

@@ -96,6 +96,7 @@ def give(asked: Waiting, given: Given) -> None:
 def conclude(ended: Standing, console: Console) -> None:
     """Tell how a run ended and exit accordingly."""
     style = "green" if ended.completed else "red"
-    console.print(Text(f"{ended.state}: {ended.message}", style=style), soft_wrap=True)
+    why = "as told above" if ended.is_told else ended.message
+    console.print(Text(f"{ended.state}: {why}", style=style), soft_wrap=True)
     if not ended.completed:
         raise typer.Exit(REFUSED if ended.state == "Cancelled" else FAILED)

@@ -32,10 +32,10 @@ class Control:
         del env["PG_RUNBOOKS_INVENTORY"]
         return env
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*COMMAND, *arguments],
-            env=self.environment,
+            env=self.environment | settings,
             cwd="/",
             stdin=subprocess.DEVNULL,
             text=True,
@@ -43,6 +43,14 @@ class Control:
             timeout=120,
             check=False,
         )
+
+    def waiting(self) -> dict[str, str]:
+        """Give the one run that waits, as soon as it does."""
+        until = time.monotonic() + 180
+        while not (found := json.loads(self.command("pending", "--json").stdout)):
+            assert time.monotonic() < until
+        [waiting] = found
+        return dict(waiting)
 
     def background(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -117,6 +125,15 @@ def test_a_plan_is_shown_as_without_a_server(control: Control) -> None:
     assert told["plan"].startswith(f"## Plan: base-backup on {control.shop.cluster}")
 
 
+def test_a_refused_run_shows_its_error_once_and_no_traceback(control: Control) -> None:
+    words = ("run", "instance-restore", "--cluster", control.shop.cluster, "--backup", "nix")
+    done = control.command(*words)
+    assert done.returncode == 1, done.stdout
+    assert done.stdout.count("ERROR:  ") == 1, done.stdout
+    for noise in ("Traceback", "Engine execution", "Finished in state"):
+        assert noise not in done.stdout
+
+
 def test_a_backup_through_its_deployment_is_followed_to_its_end(control: Control) -> None:
     done = control.command("run", "base-backup", "--cluster", control.shop.cluster, "--go")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -153,10 +170,7 @@ def test_a_refusal_at_another_terminal_ends_the_run_as_cancelled(control: Contro
     cluster = control.shop.cluster
     follower = control.background("run", "instance-restore", "--cluster", cluster, "--go")
     try:
-        until = time.monotonic() + 180
-        while not (found := json.loads(control.command("pending", "--json").stdout)):
-            assert time.monotonic() < until
-        [waiting] = found
+        waiting = control.waiting()
         assert waiting["cluster"] == cluster
         assert "Ask for the go-ahead" in waiting["plan"]
         assert waiting["run"] in control.command("pending").stdout
