@@ -59,7 +59,8 @@ def approve(
     else:
         given = ask(asked, console, reason)
     give(asked, given)
-    console.print(f"{asked.name}: your answer is with the run ({given.decision}).")
+    told = f"{asked.name}: your answer is with the run ({given.decision})."
+    console.print(told, soft_wrap=True)
     if follow:
         conclude(follow_to_end(asked.run, console), console)
 

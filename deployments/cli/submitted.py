@@ -46,7 +46,7 @@ def follow_to_end(run: UUID, console: Console, request: Request | None = None) -
 
     def tell(line: Told) -> None:
         style = "bold red" if line.level >= logging.ERROR else "dim"
-        console.print(Text(f"{line.at:%H:%M:%S} {line.text}", style=style))
+        console.print(Text(f"{line.at:%H:%M:%S} {line.text}", style=style), soft_wrap=True)
 
     listener = Listener(tell)
     beforehand = request.approval if request is not None and request.approve_by else None

@@ -135,7 +135,8 @@ def test_a_refused_run_shows_its_error_once_and_no_traceback(control: Control) -
 
 
 def test_a_backup_through_its_deployment_is_followed_to_its_end(control: Control) -> None:
-    done = control.command("run", "base-backup", "--cluster", control.shop.cluster, "--go")
+    words = ("run", "base-backup", "--cluster", control.shop.cluster, "--go")
+    done = control.command(*words, COLUMNS="40")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "step 5: Create the backup, verified while it is written" in done.stdout
     rows = json.loads(control.command("backups", "--json").stdout)
