@@ -36,6 +36,16 @@ class Waiting:
     is_proven: bool = False
 
     @property
+    def digest(self) -> str:
+        """Give the SHA-256 of the plan it asks about, or its beginning, which its question has."""
+        return self.plan.digest if self.plan else self.key.split("-")[1]
+
+    @property
+    def short_digest(self) -> str:
+        """Give as much of it as the form names the plan by."""
+        return self.digest[:12]
+
+    @property
     def age_seconds(self) -> float:
         """Give how long it has been waiting."""
         return (datetime.now(UTC) - self.asked_at).total_seconds()

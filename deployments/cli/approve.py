@@ -39,12 +39,20 @@ def approve(
     ] = "",
     reason: Annotated[str, typer.Option(help="Ticket, or why.")] = "",
     confirm: Annotated[str, typer.Option(help="The cluster's name, to approve.")] = "",
+    plan: Annotated[
+        str,
+        typer.Option(
+            help="The plan that you have read, as `pending` or the form names it; needed beside "
+            "--approve-by, which shows none.",
+            metavar="DIGEST",
+        ),
+    ] = "",
     key: Annotated[
         Path | None, typer.Option(help="Sign with this SSH key, or the agent's for a public one.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Follow the run to its end.")] = False,
 ) -> None:
-    """Show the plan of a waiting run and answer it."""
+    """Show the plan of a waiting run and answer it; or answer the --plan that was read before."""
     reach_server()
     from rich.console import Console
 
@@ -52,6 +60,8 @@ def approve(
     from deployments.cli.submitted import ask, conclude, follow_to_end, give
 
     console, asked = Console(), _chosen(run)
+    if plan or (approve_by and not refuse):
+        _insist_on(plan, asked)
     if refuse:
         given = Given("refuse", approve_by, reason, "")
     elif approve_by:
@@ -63,6 +73,26 @@ def approve(
     console.print(told, soft_wrap=True)
     if follow:
         conclude(follow_to_end(asked.run, console), console)
+
+
+def _insist_on(plan: str, asked: Waiting) -> None:
+    """Refused where nobody says which plan was read, or the run asks about another one."""
+    from runbook.errors import Refused
+
+    hint = f"Read it: pg-runbooks approve {asked.run}"
+    if len(plan) < len(asked.short_digest):
+        raise Refused(
+            f"{asked.name}: --plan must name the plan that you have read",
+            detail="by 12 characters or more of its SHA-256, as `pending` and the form do; "
+            "nothing is shown beside --approve-by",
+            hint=hint,
+        )
+    if not asked.digest.startswith(plan.lower()[: len(asked.digest)]):
+        raise Refused(
+            f"{asked.name}: it asks about another plan by now",
+            detail=f"you have read {plan}; your answer was not given",
+            hint=hint,
+        )
 
 
 def _chosen(start: str) -> Waiting:
@@ -92,11 +122,12 @@ def _show(found: tuple[Waiting, ...]) -> None:
         console.print("No run waits for an approval.")
         return
     table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
-    for column in ("run", "runbook", "waiting for", "until (UTC)"):
+    for column in ("run", "runbook", "plan", "waiting for", "until (UTC)"):
         table.add_column(column, no_wrap=column != "runbook", overflow="fold")
     for one in found:
         until = f"{one.until:%Y-%m-%d %H:%M}" if one.until else ""
-        table.add_row(str(one.run)[:shown], one.name, readable_seconds(one.age_seconds), until)
+        age = readable_seconds(one.age_seconds)
+        table.add_row(str(one.run)[:shown], one.name, one.short_digest, age, until)
     console.print(table)
     console.print("Answer one: pg-runbooks approve RUN")
 
@@ -109,4 +140,5 @@ def _record(one: Waiting) -> dict[str, str | None]:
         "asked_at": one.asked_at.isoformat(),
         "until": one.until.isoformat() if one.until else None,
         "plan": one.question,
+        "plan_digest": one.digest,
     }

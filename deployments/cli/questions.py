@@ -72,16 +72,25 @@ def justification(run: str, plan: Plan, *, by: str, reason: str, key: Path | Non
 
 
 def ask_person(
-    console: Console, cluster: str, *, about: str, reason: str = "", is_proven: bool = False
+    console: Console,
+    cluster: str,
+    *,
+    about: str,
+    reason: str = "",
+    is_proven: bool = False,
+    plan: str = "",
 ) -> Given:
     """Read decision, name, reason and the cluster's name; Refused where nobody can type.
 
-    With `is_proven` also a one-time code, or the key to sign with.
+    With `is_proven` also a one-time code, or the key to sign with. `plan` names the one that was
+    shown, for who answers it with options.
     """
     if sys.stdin is None or not sys.stdin.isatty() or console.quiet:
+        named = f" --plan {plan}" if plan else ""
         raise Refused(
             f"{about} needs an approval, and this is no terminal",
-            hint=f"Give --approve-by NAME --reason TEXT --confirm {cluster}, or use a terminal.",
+            hint=f"Give --approve-by NAME --reason TEXT --confirm {cluster}{named}, or use a "
+            "terminal.",
         )
     try:
         decision: Decision = "refuse"

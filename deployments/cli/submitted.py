@@ -72,7 +72,12 @@ def ask(asked: Waiting, console: Console, reason: str = "") -> Given:
     if asked.is_proven and asked.plan:
         show_page(console, asked.plan.markdown())
     return ask_person(
-        console, asked.cluster, about=asked.name, reason=reason, is_proven=asked.is_proven
+        console,
+        asked.cluster,
+        about=asked.name,
+        reason=reason,
+        is_proven=asked.is_proven,
+        plan=asked.short_digest,
     )
 
 

@@ -174,7 +174,9 @@ def test_a_refusal_at_another_terminal_ends_the_run_as_cancelled(control: Contro
         waiting = control.waiting()
         assert waiting["cluster"] == cluster
         assert "Ask for the go-ahead" in waiting["plan"]
-        assert waiting["run"] in control.command("pending").stdout
+        listed = control.command("pending").stdout
+        assert waiting["run"] in listed
+        assert waiting["plan_digest"][:12] in listed
         told = control.command(
             "approve", waiting["run"][:13], "--refuse", "--as", "Rita", "--reason", "not now"
         )

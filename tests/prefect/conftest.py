@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -151,6 +153,21 @@ def approves(client: SyncPrefectClient, run: UUID) -> str:
     approval, refusal = json.loads(found.value)["properties"]["decision"]["enum"]
     assert refusal == "refuse"
     return str(approval)
+
+
+def at_the_command_line(room: Room, *words: str) -> subprocess.CompletedProcess[str]:
+    """Give a command from a shell of its own, where nobody can type."""
+    argv = (sys.executable, "-m", "deployments.cli", *words)
+    environment = {**os.environ, "PREFECT_API_URL": room.where.api}
+    return subprocess.run(
+        argv,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
 
 
 def world_of(room: Room, cluster: str) -> set[str]:

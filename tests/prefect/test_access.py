@@ -91,7 +91,8 @@ def test_a_run_is_registered_ordered_carried_and_approved_behind_the_login(
         assert asks.waiting, asks
         pending = json.loads(guarded.command("pending", "--json").stdout)
         assert [one["run"] for one in pending] == [str(run)]
-        answer = ("--as", "Ada", "--confirm", CLUSTER, "--follow")
+        read = ("--plan", pending[0]["plan_digest"])
+        answer = ("--as", "Ada", "--confirm", CLUSTER, *read, "--follow")
         done = guarded.command("approve", str(run)[:8], *answer)
         assert done.returncode == 0, done.stdout + done.stderr
         assert standing(run).completed

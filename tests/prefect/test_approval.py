@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -23,7 +24,13 @@ from runbook.audit.history import past_runs
 from runbook.audit.verification import verified
 from runbook.errors import Refused
 from tests.prefect import procedures
-from tests.prefect.conftest import ClusterMaker, Here, approves, world_of
+from tests.prefect.conftest import (
+    ClusterMaker,
+    Here,
+    approves,
+    at_the_command_line,
+    world_of,
+)
 from tests.prefect.room import Room
 
 
@@ -303,6 +310,33 @@ def test_an_answer_counts_only_for_the_plan_that_was_read(room: Room, touch: Her
     assert touch.go(run).is_completed()
     told = [e for e in read_trail(room.state / "audit" / f"{run}.jsonl") if e["event"] == "answer"]
     assert [entry["approver"] for entry in told] == ["Ada"]
+
+
+def test_an_answer_without_the_plan_being_shown_names_the_plan_that_was_read(
+    room: Room, touch: Here
+) -> None:
+    """Two people at two terminals: one has read, the other answers, and the run asks anew."""
+    run = touch.create()
+    touch.go(run)
+    argv = ("approve", str(run), "--as", "Ada", "--confirm", touch.cluster)
+    listed = json.loads(at_the_command_line(room, "pending", "--json").stdout)
+    [read] = [one for one in listed if one["run"] == str(run)]
+    (room.state / "world" / touch.cluster / "second").touch()
+    answer(run, "approve", approver="Bob", confirm=touch.cluster)
+    assert touch.go(run).name == "Suspended"
+    old = ("--plan", read["plan_digest"][:12])
+    for given, told in (((), "--plan must name the plan"), (old, "about another plan by now")):
+        refused = at_the_command_line(room, *argv, *given)
+        assert refused.returncode != 0, refused.stdout
+        assert told in refused.stderr
+        assert f"Read it: pg-runbooks approve {run}" in refused.stderr
+    shown = at_the_command_line(room, "approve", str(run))
+    assert "Touch the others?" in shown.stdout
+    named = f"--plan {waiting(run).digest[:12]}"
+    assert named in shown.stderr
+    done = at_the_command_line(room, *argv, *named.split())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert touch.go(run).is_completed()
 
 
 def test_a_run_with_nothing_to_do_says_so_and_asks_nobody(room: Room, touch: Here) -> None:

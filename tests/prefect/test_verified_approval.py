@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +25,13 @@ from runbook.approvers.one_time_code import new_secret
 from runbook.approvers.policy import ApprovalPolicy, Person, Rule
 from runbook.audit import read_trail
 from tests.prefect import procedures
-from tests.prefect.conftest import ClusterMaker, Here, approves, world_of
+from tests.prefect.conftest import (
+    ClusterMaker,
+    Here,
+    approves,
+    at_the_command_line,
+    world_of,
+)
 from tests.prefect.room import Room
 
 _BY_SOME = Rule(approvals=1, requester_may_approve=True)
@@ -64,16 +68,12 @@ def bank(tmp_path: Path) -> Bank:
     return Bank(f"bank-{uuid4().hex[:8]}", path)
 
 
-def sign_at_the_command_line(room: Room, touch: Here, run: object, key: Path) -> str:
+def sign_at_the_command_line(room: Room, touch: Here, run: UUID, key: Path) -> None:
     """Approve as kim with `pg-runbooks approve`, from a shell of its own."""
-    argv = (*(sys.executable, "-m", "deployments.cli", "approve", str(run)),)
-    options = ("--as", "kim", "--confirm", touch.cluster, "--reason", "OPS-1", "--key", str(key))
-    environment = {**os.environ, "PREFECT_API_URL": room.where.api}
-    done = subprocess.run(
-        (*argv, *options), env=environment, capture_output=True, text=True, timeout=90, check=False
-    )
+    answer = ("--as", "kim", "--confirm", touch.cluster, "--reason", "OPS-1", "--key", str(key))
+    argv = ("approve", str(run), *answer, "--plan", waiting(run).digest[:12])
+    done = at_the_command_line(room, *argv)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_a_policy_survives_its_block_and_its_secrets_are_not_answered(
