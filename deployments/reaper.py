@@ -29,7 +29,6 @@ from runbook.watch import log
 
 _LOOK_BACK = timedelta(days=2)
 
-_ENDING = (StateType.CANCELLED, StateType.CANCELLING, StateType.FAILED)
 _EXPIRED_BY_PREFECT = "and never resumed."
 _UNANSWERED = (
     "Nobody answered in time. What was prepared before the question stays until a next run."
@@ -156,21 +155,31 @@ def _clear_up(client: SyncPrefectClient, audit: Path, run: FlowRun) -> None:
     """Do for a run that was cancelled while it waited what it has had no process for."""
     forget_codes(client, run.id)
     path = audit / f"{run.id}.jsonl"
-    if not ends_waiting(path) or not _has_waited_to_its_end(client, run):
+    when = _cancelled_when(client, run) if ends_waiting(path) else ""
+    if not when:
         return
     said = (run.state.message if run.state else "") or ""
-    why = f"cancelled in Prefect while it waited; by whom, Prefect does not tell. {said}".rstrip()
+    why = f"cancelled in Prefect {when}; by whom, Prefect does not tell. {said}".rstrip()
     ended = end_unanswered(path, said if said == _UNANSWERED else why)
     copy = copy_for(str(run.parameters.get("cluster", ""))) if ended else None
     if copy is not None:
         copy.expect(str(run.id))
 
 
-def _has_waited_to_its_end(client: SyncPrefectClient, run: FlowRun) -> bool:
-    """Tell whether nothing took it up again: the worker of another host has a record of its own."""
+def _cancelled_when(client: SyncPrefectClient, run: FlowRun) -> str:
+    """Tell when, where nothing took it up after it had asked; empty where something did.
+
+    The worker of another host that does has a record of its own.
+    """
     states = sorted(client.read_flow_run_states(run.id), key=lambda state: state.timestamp)
-    before = [state.type for state in states if state.type not in _ENDING]
-    return before[-1:] == [StateType.PAUSED]
+    types = [state.type for state in states]
+    if StateType.PAUSED not in types:
+        return ""
+    since = types[len(types) - types[::-1].index(StateType.PAUSED) :]
+    if {StateType.PENDING, StateType.RUNNING} & set(since):
+        return ""
+    answered = StateType.SCHEDULED in since
+    return "after an answer that nothing had taken up yet" if answered else "while it waited"
 
 
 def _unanswered(client: SyncPrefectClient, now: datetime) -> list[FlowRun]:

@@ -224,22 +224,24 @@ def test_a_run_that_was_killed_before_its_form_was_saved_stops_no_other_at_the_d
 def test_a_run_that_was_cancelled_while_it_waited_ends_in_its_record_and_only_once(
     room: Room, touch: Here
 ) -> None:
-    runs = cancelled, waits, approved, elsewhere = [touch.create() for _ in range(4)]
+    runs = cancelled, idle, waits, approved, elsewhere = [touch.create() for _ in range(5)]
     for run in runs:
         assert touch.go(run).name == "Suspended"
-    for run in (approved, elsewhere):
+    for run in (idle, approved, elsewhere):
         answer(run, "approve", approver="Ada", confirm=touch.cluster)
     for state in (Running(), Cancelled(message="refused by Rita, in a worker of another host")):
         touch.client.set_flow_run_state(elsewhere, state, force=True)
-    touch.client.set_flow_run_state(cancelled, Cancelling())
-    assert touch.client.read_flow_run(cancelled).state_name == "Cancelled"
+    for run in (cancelled, idle):
+        touch.client.set_flow_run_state(run, Cancelling())
+        assert touch.client.read_flow_run(run).state_name == "Cancelled"
     for _ in range(2):
         reap(room.state)
     audit = room.state / "audit"
-    ended, *others = [read_trail(audit / f"{run}.jsonl") for run in runs]
-    assert [entry["event"] for entry in ended][-2:] == ["waiting", "end"]
-    assert ended[-1]["outcome"] == "NotAnswered"
-    assert "cancelled in Prefect while it waited" in str(ended[-1]["error"])
+    asked, answered, *others = [read_trail(audit / f"{run}.jsonl") for run in runs]
+    for ended, when in ((asked, "while it waited"), (answered, "after an answer that nothing")):
+        assert [entry["event"] for entry in ended][-2:] == ["waiting", "end"]
+        assert ended[-1]["outcome"] == "NotAnswered"
+        assert f"cancelled in Prefect {when}" in str(ended[-1]["error"])
     assert [entries[-1]["event"] for entries in others] == ["waiting"] * 3
     told = {past.run: past.outcome for past in past_runs(audit)}
     assert (told[str(cancelled)], told[str(waits)]) == ("not answered", "waiting")
