@@ -38,6 +38,7 @@ from runbook.hosts import Host
 from runbook.inventory import Inventory, StoreSettings
 from runbook.postgres import Node
 from runbook.stores import FolderStore
+from tests.prefect import procedures
 from tests.prefect.room import Room
 
 ClusterMaker = Callable[..., str]
@@ -142,6 +143,12 @@ class Here:
         state = self.client.read_flow_run(run).state
         assert state is not None
         return state
+
+
+@pytest.fixture
+def touch(client: SyncPrefectClient, cluster: ClusterMaker) -> Here:
+    """Give runs of the procedure that asks once."""
+    return Here(client, procedures.touch, cluster())
 
 
 def approves(client: SyncPrefectClient, run: UUID) -> str:
