@@ -105,10 +105,13 @@ class Aside:
         return self.kind == "aside" and any(back)
 
     def brought(self) -> tuple[Place, ...]:
-        """Give the tablespaces that only the restored data has: nothing was set aside there."""
+        """Give the tablespaces that only the restored data has: nothing was set aside there.
+
+        That data is of the restore that set this aside, or of a later one.
+        """
         host, user, live = self.node.host, self.node.os_user, self.data.live
         mark, made = read_mark(host, live, user), self._begun_by()
-        came: tuple[str, ...] = (live,) if mark is not None and mark.stamp == self.stamp else ()
+        came: tuple[str, ...] = (live,) if mark is not None and mark.stamp >= self.stamp else ()
         came += (self.data.incoming(made),) if made else ()
         own = _linked(self.node, self.directory(self.data))
         found = (place for directory in came for place in _linked(self.node, directory))

@@ -121,12 +121,17 @@ def test_tablespaces_go_where_the_map_says(shop: Scene) -> None:
     assert contents.fingerprint(shop.node) == before
 
 
-def test_undo_takes_a_tablespace_out_again_that_only_the_restore_has_brought(shop: Scene) -> None:
-    cold = shop.node.tablespaces["cold"]
+def drop_tablespace(shop: Scene) -> Path:
+    """Move what is in the cold tablespace elsewhere and drop it; give its directory."""
     for kind in ("TABLE", "INDEX"):
         moved = f"ALTER {kind} ALL IN TABLESPACE cold SET TABLESPACE pg_default"
         shop.node.psql(moved, database="shop")
     shop.node.psql("DROP TABLESPACE cold")
+    return shop.node.tablespaces["cold"]
+
+
+def test_undo_takes_a_tablespace_out_again_that_only_the_restore_has_brought(shop: Scene) -> None:
+    cold = drop_tablespace(shop)
     before = contents.fingerprint(shop.node)
     for way in ({}, {"at": Point("6", 3)}, {}):
         assert shop.restore(**way).ended in ("completed", "killed")
@@ -138,6 +143,27 @@ def test_undo_takes_a_tablespace_out_again_that_only_the_restore_has_brought(sho
     for path in shop.node.directory.glob("main.undone-*"):
         assert shop.run("discard-aside", stamp=path.name.rpartition("-")[2]).completed
     assert not list(cold.iterdir())
+
+
+def test_undo_of_an_older_restore_takes_out_a_tablespace_that_a_later_one_has_brought(
+    shop: Scene,
+) -> None:
+    with_cold = shop.backup
+    cold = drop_tablespace(shop)
+    before = contents.fingerprint(shop.node)
+    shop.back_up()
+    assert shop.restore().completed
+    [older] = shop.aside()
+    assert shop.restore(backup=with_cold).completed
+    assert list(cold.glob("PG_*"))
+    stamp = older.name.rpartition("-")[2]
+    assert shop.run("instance-restore-undo", stamp=stamp, at=Point("5", 1)).ended == "killed"
+    undone = shop.run("instance-restore-undo", stamp=stamp)
+    assert undone.completed, undone.said
+    assert contents.fingerprint(shop.node) == before
+    assert not list(cold.glob("PG_*"))
+    again = shop.restore(backup=with_cold)
+    assert again.completed, again.said
 
 
 def test_undo_leaves_a_younger_tablespace_alone(shop: Scene) -> None:
