@@ -61,9 +61,10 @@ HOLD = (
     LISTING
     + """all=$(every "$@") || exit 2
 if [ -z "$all" ]; then exit 0; fi
-$engine update --restart=no $all >/dev/null || {
-  is_podman || exit 1
-  echo "podman cannot change restart policies; they stay as they are"
+hold() { $engine update --restart=no "$@" >/dev/null; }
+hold $all || {
+  if is_podman; then echo "podman cannot change restart policies; they stay as they are"
+  else for id in $all; do hold "$id" || ! state "$id" >/dev/null 2>&1 || exit 1; done; fi
 }
 runs() { case $(state "$1" 2>/dev/null) in true*|dying*) ;; *) return 1;; esac; }
 once=

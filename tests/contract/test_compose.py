@@ -75,6 +75,15 @@ done | sed -n 's/^true False //p'
 """
 
 
+# Removes every one-off at the moment when restart policies are held down, as `run --rm` may.
+_HASTY = """#!/bin/sh
+if [ "$1" = update ]; then
+  docker rm -f $(docker ps -q -f label=com.docker.compose.oneoff=True) >/dev/null 2>&1
+fi
+exec docker "$@"
+"""
+
+
 @dataclass
 class Shop:
     """The project on a machine, and runs that stop and start it."""
@@ -82,11 +91,12 @@ class Shop:
     machine: Machine
     directory: Path
     user: str = ""
+    engine: str = "docker"
 
     @property
     def app(self) -> App:
         managed = {"kind": "docker-compose", "file": FILE, "program": ["compose-plugin"]}
-        managed |= {"user": self.user}
+        managed |= {"user": self.user, "engine": [self.engine]}
         host = {"name": self.machine.name, "way": self.machine.way()}
         return App.model_validate({"name": "shop", "host": host, "managed_by": managed})
 
@@ -161,6 +171,15 @@ def test_what_a_person_has_started_beside_the_services_is_stopped_as_well(shop: 
     assert shop.run(start=False).changed == 0
     assert shop.run(start=True).changed == 2
     assert shop.seen() == [*RUNS, "stands no"], "nobody starts it again"
+
+
+def test_what_ends_and_is_removed_while_policies_are_held_down_stops_no_run(shop: Shop) -> None:
+    shop.machine.run(["tee", "/usr/local/bin/hasty"], stdin=_HASTY)
+    shop.machine.run(["chmod", "755", "/usr/local/bin/hasty"])
+    shop.compose("run", "-d", "web", "sleep", "100000")
+    shop.engine = "hasty"
+    assert shop.run(start=False).changed == 2
+    assert shop.seen() == ["stands no"] * 2
 
 
 def test_containers_that_were_removed_are_told_with_the_way_on(shop: Shop) -> None:
