@@ -140,7 +140,8 @@ def _give_up(job: Handover, old: Node, stopped: Sequence[App], why: BaseExceptio
             why.detail += f"\nand the way back failed: {worse.message}: {worse.detail}"
         raise why from worse
     if isinstance(why, RunbookError):
-        why.hint = f"{old} and the applications are in service again; nothing is lost. {why.hint}"
+        again = f"{old} and the applications are in service again"
+        why.hint = f"{again} (what `compose run` had started is not); nothing is lost. {why.hint}"
 
 
 def _return(job: Handover, old: Node, stopped: Sequence[App]) -> None:
