@@ -33,8 +33,7 @@ def start(apps: Sequence[App]) -> None:
 
 def started(app: App, *, within: float) -> None:
     """See that an application runs; a start makes no containers, and does not try to."""
-    if current().planning:
-        _tell_missing(app)
+    tell_missing(app)
     begun: list[App] = []
 
     def starting() -> Sequence[Action]:
@@ -61,8 +60,10 @@ def has_containers(app: App) -> Need:
     )
 
 
-def _tell_missing(app: App) -> None:
+def tell_missing(app: App) -> None:
     """Say it in the plan, where a need is not asked for; making them leaves the plan as it is."""
+    if not current().planning:
+        return
     if app.managed_by.make() == app.managed_by.start() or app.is_made() or app.is_up():
         return
     ends = "none to be started: the run ends at its start unless they are made before"

@@ -11,7 +11,7 @@ from runbook.errors import RunbookError, SettingsError
 from runbook.repoint.job import Repointing, read
 from runbook.repoint.target import Target
 from tasks._task import task
-from tasks.apps import has_containers
+from tasks.apps import has_containers, tell_missing
 
 _DEFAULT_PORT = 5432
 _STOP_SECONDS = 60
@@ -99,6 +99,7 @@ def _recreated(app: App, target: Target) -> None:
     uses = f" and uses {target}" if app.database else ""
     needs = [Need(f"the files of {app} name {target}", partial(_names, app, target))]
     if not app.is_made_anew:
+        tell_missing(app)
         needs.append(has_containers(app))
     ensure(
         f"{app} runs{uses}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from runbook.apps import App
 from runbook.drive import Driver, Order, Result
 from runbook.errors import CheckFailed
 from runbook.watch import LogWatcher
-from tasks import apps
+from tasks import apps, repoint
 from tests.lab.application import IMAGE
 from tests.lab.machine import Machine, provision
 from tests.lab.machines import MachinesLab
@@ -105,9 +105,9 @@ class Shop:
         driver = Driver(self.directory, Nobody(), LogWatcher())
         return driver.run(Order("test", "", {}, body, tuple))
 
-    def plan(self) -> str:
+    def plan(self, start: Callable[[], None] | None = None) -> str:
         """Plan the start; nothing changes."""
-        body = partial(_body, self.app, start=True)
+        body = start or partial(_body, self.app, start=True)
         driver = Driver(self.directory, Nobody(), LogWatcher())
         return driver.dry_run(Order("test", "", {}, body, tuple)).plan.markdown()
 
@@ -123,6 +123,11 @@ class Shop:
             f"{one['HostConfig']['RestartPolicy']['Name']}"
             for one in found
         )
+
+
+def _promoted(app: App) -> None:
+    with step("1", "Applications"):
+        repoint.recreate([app], "10.0.0.2")
 
 
 def _body(app: App, *, start: bool) -> None:
@@ -190,6 +195,7 @@ def test_containers_that_were_removed_are_told_with_the_way_on(shop: Shop) -> No
     lines = refused.value.hint.partition(": ")[2].partition(". Then")[0]
     assert lines.startswith("runuser -u postgres -- "), "the user of the settings"
     assert lines in shop.plan(), "the plan tells it already"
+    assert lines in shop.plan(partial(_promoted, shop.app)), "that of a promotion, too"
     shop.machine.run(["sh", "-c", lines], timeout=120)
     assert "NO CONTAINERS" not in shop.plan()
     assert shop.run(start=True).changed == 0
