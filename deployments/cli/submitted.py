@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from uuid import UUID
 
+import httpx
 import typer
 from rich.console import Console
 from rich.text import Text
@@ -16,7 +18,7 @@ from deployments.cli.questions import Given, ask_person, statement
 from deployments.cli.request import Request
 from deployments.cli.screen import show_page
 from deployments.cli.terminal import Terminal
-from deployments.orders import Standing, Told, order, ui_address
+from deployments.orders import Standing, Told, order, standing, ui_address
 from flows._watch import page_text
 
 FAILED, REFUSED = 1, 3
@@ -30,7 +32,7 @@ def submit(request: Request) -> None:
     try:
         ended = follow_to_end(run, console, request)
     except KeyboardInterrupt:
-        console.print(f"No longer followed. Run {run} goes on; cancel it in the Prefect UI.")
+        console.print(f"No longer followed. {_way_on(run)}", soft_wrap=True)
         raise
     if not request.go and ended.completed and (page := page_text(run, "result")):
         show_page(console, page)
@@ -39,6 +41,18 @@ def submit(request: Request) -> None:
         more = {"completed": ended.completed, "plan": page_text(run, "plan")}
         print(json.dumps({**record, **more}, indent=2, ensure_ascii=False))
     conclude(ended, console)
+
+
+def _way_on(run: UUID) -> str:
+    """Tell how a run is answered or ended that is no longer followed.
+
+    One that waits is refused: cancelled, it would leave what it has made ready.
+    """
+    with suppress(httpx.HTTPError):
+        if standing(run).waiting:
+            command = f"pg-runbooks approve {run}"
+            return f"It waits; answer: {command}, or refuse: {command} --refuse"
+    return f"Run {run} goes on; cancel it in the Prefect UI."
 
 
 def follow_to_end(run: UUID, console: Console, request: Request | None = None) -> Standing:

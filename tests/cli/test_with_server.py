@@ -191,6 +191,25 @@ def test_a_refusal_at_another_terminal_ends_the_run_as_cancelled(control: Contro
     assert not [name for name in control.shop.entries() if "aside" in name]
 
 
+def test_who_no_longer_follows_a_waiting_run_is_told_how_it_is_answered(control: Control) -> None:
+    words = ("run", "instance-restore", "--cluster", control.shop.cluster, "--go")
+    follower = control.background(*words)
+    try:
+        run = control.waiting()["run"]
+        follower.send_signal(signal.SIGINT)
+        text, _ = follower.communicate(timeout=60)
+    finally:
+        follower.kill()
+        follower.wait()
+    told = control.command("approve", run, "--refuse", "--as", "Rita", "--follow", COLUMNS="40")
+    assert follower.returncode == 130, text
+    assert f"It waits; answer: pg-runbooks approve {run}, or refuse" in text
+    assert f"pg-runbooks approve {run} --refuse" in text
+    assert "cancel" not in text
+    assert "your answer is with the run (refuse)." in told.stdout
+    assert told.returncode == 3, told.stdout + told.stderr
+
+
 def test_a_mistyped_name_does_not_approve(control: Control) -> None:
     done = control.command("approve", "00000000", "--as", "Rita", "--confirm", "shop")
     assert done.returncode == 2
