@@ -13,6 +13,7 @@ from runbook.hosts import Command
 from runbook.plan import Outcome
 from runbook.postgres import Node
 from runbook.postgres.failed_start import explained
+from runbook.postgres.rights import lacking
 from runbook.run import current
 from tasks._task import task
 
@@ -25,6 +26,8 @@ _FIRST_SIGHT_SECONDS = 600.0
 @task("stop PostgreSQL on {node}")
 def stop(node: Node, *, unless: Callable[[], bool]) -> Outcome:
     """See that no server runs on the node, and that nothing starts one, unless all is done."""
+    if current().planning and not unless():
+        _insist_on_rights(node)
     stopping = _Stopping(node)
     return ensure(
         f"no server runs on {node}, and none will be started",
@@ -161,6 +164,17 @@ class _Starting:
         now = time.monotonic()
         self._gone_since = now if self._gone_since is None else self._gone_since
         return now - self._gone_since > (_REVIVAL_SECONDS if self._seen else _FIRST_SIGHT_SECONDS)
+
+
+def _insist_on_rights(node: Node) -> None:
+    """Refuse in the plan what would end in the outage."""
+    if missing := lacking(node):
+        raise CheckFailed(
+            f"the login may not stop, hold down and start the server on {node}",
+            detail="sudo does not allow: " + "; ".join(missing),
+            hint=f"Give it these lines in /etc/sudoers.d/pg-runbooks on {node.host}: README, "
+            "Rights on the servers. Or let the worker log in as root.",
+        )
 
 
 def _is_held(node: Node) -> bool:

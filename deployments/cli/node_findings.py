@@ -11,6 +11,7 @@ from runbook.cluster import Cluster
 from runbook.errors import CheckFailed
 from runbook.hosts import Command, Host
 from runbook.postgres import Node, access
+from runbook.postgres.rights import lacking, others_with_a_shell
 
 _PROGRAMS = ("postgres", "pg_ctl", "pg_controldata", "pg_verifybackup")
 
@@ -35,18 +36,24 @@ def node_findings(cluster: Cluster, node: Node, lost: set[Host]) -> Iterator[Fin
     yield has_program(where, node.host, "zstd", without)
     user = cluster.replication.user
     yield tried(where, f"{user} may take base backups", lambda: _replicates(cluster, located))
-    for command in located.service.hold(located)[:1]:
-        shown = f"{command.argv[0]} may be used as {command.user}"
-        yield tried(where, shown, partial(_may_become, node, command.user))
+    what = "the server may be stopped, held down and started"
+    yield tried(where, what, lambda: _may_be_moved(located))
 
 
 def _became(node: Node) -> str:
-    return _may_become(node, node.os_user)
-
-
-def _may_become(node: Node, user: str) -> str:
-    done = node.host.run(Command(("id", "-un"), user=user, timeout=30))
+    done = node.host.run(Command(("id", "-un"), user=node.os_user, timeout=30))
     return done.stdout.strip()
+
+
+def _may_be_moved(node: Node) -> str:
+    if missing := lacking(node):
+        raise CheckFailed(
+            f"sudo does not allow {node.host.way.login or 'the login'}: {'; '.join(missing)}",
+            hint="README, Rights on the servers, has the lines for /etc/sudoers.d/pg-runbooks.",
+        )
+    for user in others_with_a_shell(node):
+        node.host.run(Command(("sh", "-c", ":"), user=user, timeout=30))
+    return node.service.kind
 
 
 def _answered(node: Node) -> str:

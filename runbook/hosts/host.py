@@ -21,6 +21,7 @@ from runbook.watch import log
 READ = 'if [ -e "$1" ]; then cat "$1"; fi'
 """Gives the content of a file that may not be there."""
 
+_UNTOLD = "a password is required"
 _PAUSES = (0.2, 1.0)
 """Seconds before a question is asked again; a host that cannot be reached anew is not asked."""
 _FIRST_LINES, _LAST_LINES = 4, 8
@@ -77,6 +78,19 @@ class Host(BaseModel):
     def holds(self, *argv: str, user: str = "") -> bool:
         """Tell whether a command that changes nothing exits with 0."""
         return self.ask(Command(argv, user=user, timeout=60)).exit_code == 0
+
+    def allows(self, command: Command) -> bool:
+        """Tell whether the login may run a command as its user; sudo is asked, and runs nothing.
+
+        Where sudo tells nothing without a password, nobody knows: that counts as yes.
+        Ref.: sudo(8), -l with a command
+        """
+        login = self.way.login
+        if command.user in ("", login) or login == "root":
+            return True
+        argv = ("sudo", "-n", "-l", "-u", command.user, "--", *command.argv)
+        done = self.ask(Command(argv, env=(("LC_ALL", "C"),), timeout=60))
+        return done.exit_code == 0 or _UNTOLD in done.stderr
 
     @contextmanager
     def running(self, command: Command) -> Iterator[Process]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ class Shop:
     database: MachinePostgres
     application: Application
     runner: Runner
+    store: Path
     backup: str = ""
 
     def run(self, procedure: str, **arguments: Any) -> Outcome:
@@ -46,9 +49,18 @@ def shop(machines_lab: MachinesLab, tmp_path_factory: pytest.TempPathFactory) ->
     base = tmp_path_factory.mktemp("machines")
     database = machines_lab.postgres("shopdb")
     application = machines_lab.application("shopapp", database)
+    shop = Shop(database, application, _runner(database, application, base, "root"), base / "store")
+    taken = shop.run("base-backup")
+    assert taken.completed, taken.said
+    shop.backup = next(path.name for path in (base / "store/machines").iterdir() if path.is_dir())
+    return shop
+
+
+def _runner(database: MachinePostgres, application: Application, base: Path, login: str) -> Runner:
+    """Give what runs runbooks there, with this login on the database's machine."""
     node = {
         "name": "shopdb",
-        "host": inventory.host(database.machine),
+        "host": inventory.host(database.machine, login),
         "data_directory": str(database.data_directory),
         "bin_directory": str(database.bin_directory),
         "service": {"kind": "systemd", "unit": database.unit},
@@ -64,12 +76,29 @@ def shop(machines_lab: MachinesLab, tmp_path_factory: pytest.TempPathFactory) ->
         "replication": {"method": "trust"},
         "backups": {"store": "store"},
     }
-    path = inventory.write(base, inventory.of_one("machines", cluster, base))
-    shop = Shop(database, application, Runner(path, base / "state"))
-    taken = shop.run("base-backup")
-    assert taken.completed, taken.said
-    shop.backup = next(path.name for path in (base / "store/machines").iterdir() if path.is_dir())
-    return shop
+    folder = base / login
+    folder.mkdir()
+    path = inventory.write(folder, inventory.of_one("machines", cluster, base))
+    return Runner(path, base / "state")
+
+
+def test_a_login_that_may_not_hold_the_unit_down_is_refused_in_the_plan(
+    shop: Shop, tmp_path: Path
+) -> None:
+    limited = _runner(shop.database, shop.application, tmp_path, "postgres")
+    sudoers = "/etc/sudoers.d/pg-runbooks"
+
+    def planned() -> Outcome:
+        return limited.run("instance-restore", cluster="machines", dry_run=True)
+
+    shutil.copytree(shop.store, tmp_path / "store", dirs_exist_ok=True)
+    refused = planned()
+    assert refused.ended == "CheckFailed", refused.said
+    assert "sudo does not allow: (root) sh -c *\n" in refused.said
+    line = "postgres ALL=(root) NOPASSWD: /usr/bin/sh -c *"
+    shop.database.machine.run(["sh", "-c", f"echo '{line}' >{sudoers}"])
+    assert planned().completed
+    shop.database.machine.run(["rm", sudoers])
 
 
 def wait_for_visits(shop: Shop) -> None:
