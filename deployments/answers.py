@@ -37,8 +37,11 @@ class Waiting:
 
     @property
     def digest(self) -> str:
-        """Give the SHA-256 of the plan it asks about, or its beginning, which its question has."""
-        return self.plan.digest if self.plan else self.key.split("-")[1]
+        """Give the SHA-256 of the plan it asks about, or its beginning, which its question has.
+
+        Empty where it asks nothing: it was paused by hand.
+        """
+        return self.plan.digest if self.plan else "".join(self.key.split("-")[1:2])
 
     @property
     def short_digest(self) -> str:
@@ -114,6 +117,12 @@ def _paused(client: SyncPrefectClient, run: UUID) -> FlowRun:
         raise SettingsError(f"the server knows no run {run}") from None
     if found.state is None or not found.state.is_paused():
         raise _not_waiting(run, f"it is {found.state_name}")
+    if not question_of(found):
+        raise Refused(
+            f"run {run} cannot be answered",
+            detail="it asks nothing: it was paused by hand",
+            hint="Resume or cancel it in Prefect.",
+        )
     return found
 
 

@@ -68,8 +68,8 @@ def answer_signed(
 
 
 def question_of(run: FlowRun) -> str:
-    """Give the name of the question that a run waits with."""
-    return str(run.state.state_details.pause_key) if run.state else ""
+    """Give the name of the question that a run waits with; empty where it was paused by hand."""
+    return str(run.state.state_details.pause_key or "") if run.state else ""
 
 
 def expire(client: SyncPrefectClient, run: FlowRun) -> bool:

@@ -80,7 +80,7 @@ def _insist_on(plan: str, asked: Waiting) -> None:
     from runbook.errors import Refused
 
     hint = f"Read it: pg-runbooks approve {asked.run}"
-    if len(plan) < len(asked.short_digest):
+    if not asked.digest or len(plan) < len(asked.short_digest):
         raise Refused(
             f"{asked.name}: --plan must name the plan that you have read",
             detail="by 12 characters or more of its SHA-256, as `pending` and the form do; "
@@ -96,8 +96,9 @@ def _insist_on(plan: str, asked: Waiting) -> None:
 
 
 def _chosen(start: str) -> Waiting:
-    """Find the one waiting run whose id begins like this."""
+    """Find the one waiting run whose id begins like this; Refused where it asks nothing."""
     from deployments.answers import pending as waiting_runs
+    from deployments.answers import waiting
     from runbook.errors import SettingsError
 
     found = waiting_runs()
@@ -107,7 +108,7 @@ def _chosen(start: str) -> Waiting:
             f"{len(matching) or 'no'} waiting runs begin with {start!r}",
             detail=f"waiting: {', '.join(str(one.run) for one in found) or 'none'}",
         )
-    return matching[0]
+    return waiting(matching[0].run)
 
 
 def _show(found: tuple[Waiting, ...]) -> None:

@@ -12,7 +12,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.client.schemas.objects import StateType
 from prefect.flow_runs import resume_flow_run
-from prefect.states import AwaitingRetry
+from prefect.states import AwaitingRetry, Paused, Running
 
 from deployments.answers import answer, pending, waiting
 from deployments.cli.questions import Given
@@ -249,6 +249,27 @@ def test_an_answer_without_the_plan_being_shown_names_the_plan_that_was_read(
     done = at_the_command_line(room, *argv, *named.split())
     assert done.returncode == 0, done.stdout + done.stderr
     assert touch.go(run).is_completed()
+
+
+def test_a_run_that_was_paused_by_hand_hides_no_other_and_is_not_answered(
+    room: Room, touch: Here
+) -> None:
+    asks, stray = touch.create(), touch.create()
+    touch.go(asks)
+    for state in (Running(), Paused()):
+        touch.client.set_flow_run_state(stray, state)
+    listed = {
+        one["run"]: one for one in json.loads(at_the_command_line(room, "pending", "--json").stdout)
+    }
+    assert listed[str(asks)]["plan_digest"] == waiting(asks).digest
+    assert listed[str(stray)]["plan_digest"] == ""
+    for given in ((), ("--refuse",), ("--as", "Ada", "--confirm", touch.cluster)):
+        refused = at_the_command_line(room, "approve", str(stray), *given)
+        assert refused.returncode == 3, refused.stdout
+        assert "it asks nothing: it was paused by hand" in refused.stderr
+    seen = touch.client.read_flow_run(stray).state
+    assert seen is not None
+    assert seen.is_paused()
 
 
 def test_a_run_with_nothing_to_do_says_so_and_asks_nobody(room: Room, touch: Here) -> None:
