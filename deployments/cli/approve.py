@@ -118,17 +118,19 @@ def _show(found: tuple[Waiting, ...]) -> None:
     from runbook.units import readable_seconds
 
     console = wide_console()
-    shown = _UNIQUE_START if is_narrow(console) else None
+    narrow = is_narrow(console)
     if not found:
         console.print("No run waits for an approval.")
         return
     table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
-    for column in ("run", "runbook", "plan", "waiting for", "until (UTC)"):
+    waits = () if narrow else ("waiting for",)
+    for column in ("run", "runbook", "plan", *waits, "until (UTC)"):
         table.add_column(column, no_wrap=column != "runbook", overflow="fold")
     for one in found:
-        until = f"{one.until:%Y-%m-%d %H:%M}" if one.until else ""
-        age = readable_seconds(one.age_seconds)
-        table.add_row(str(one.run)[:shown], one.name, one.short_digest, age, until)
+        run = str(one.run)[:_UNIQUE_START] if narrow else str(one.run)
+        until = f"{one.until:{'%m-%d' if narrow else '%Y-%m-%d'} %H:%M}" if one.until else ""
+        age = () if narrow else (readable_seconds(one.age_seconds),)
+        table.add_row(run, one.name, one.short_digest, *age, until)
     console.print(table)
     console.print("Answer one: pg-runbooks approve RUN")
 

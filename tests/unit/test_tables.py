@@ -28,6 +28,7 @@ WAITING = Waiting(
     name="instance-restore-undo/shop-production",
     cluster="shop-production",
     question="q",
+    key="approval-0123456789abcdef-1",
     asked_at=datetime(2026, 11, 23, 4, 25, tzinfo=UTC),
     until=datetime(2026, 11, 24, 4, 25, tzinfo=UTC),
 )
@@ -45,9 +46,11 @@ def test_tables_are_readable_on_80_columns(capsys: pytest.CaptureFixture[str]) -
     approve._show((WAITING,))
     text = capsys.readouterr().out
     assert "…" not in text
-    for whole in (ROW.id, ROW.cluster, "sound", "2026-11-23 04:26", "0199abcd-1234", WAITING.name):
+    told = (ROW.id, ROW.cluster, "sound", "2026-11-23 04:26", "0199abcd-1234", WAITING.name)
+    for whole in (*told, "0123456789ab", "11-24 04:25"):
         assert whole in text
     assert "made by" not in text
+    assert "waiting for" not in text
     assert max(len(line) for line in text.splitlines()) <= 80
 
 
@@ -56,5 +59,6 @@ def test_off_a_terminal_nothing_is_left_out(capsys: pytest.CaptureFixture[str]) 
     approve._show((WAITING,))
     text = capsys.readouterr().out
     assert "…" not in text
-    for whole in ("made by", "stored", ROW.made_by, "2026-11-23 04:25:07", str(RUN), WAITING.name):
+    told = ("made by", "stored", ROW.made_by, "2026-11-23 04:25:07", str(RUN), WAITING.name)
+    for whole in (*told, "0123456789ab", "waiting for", "2026-11-24 04:25"):
         assert whole in text
