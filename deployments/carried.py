@@ -15,8 +15,8 @@ from flows._carrier import carrier
 from runbook.marks import carries, living
 
 
-def carried(state: Path, *, certain: bool = True) -> list[str]:
-    """Name the runs of this machine, which left their marks; a server is not needed.
+def carried(state: Path, *, certain: bool = True) -> dict[str, str]:
+    """Name, by id, the runs of this machine, which left their marks; a server is not needed.
 
     With one, also those that have still to tell it of their end, and without `certain` those
     that a worker has taken and not started yet.
@@ -26,7 +26,7 @@ def carried(state: Path, *, certain: bool = True) -> list[str]:
     with suppress(httpx.HTTPError):
         known = [run for run in _runs_here() if run.infrastructure_pid or not certain]
         found.update((str(run.id), run.name) for run in known)
-    return list(found.values())
+    return found
 
 
 def active_runs(client: SyncPrefectClient) -> list[FlowRun]:

@@ -212,21 +212,25 @@ class Launcher:
     def _await_ends(self) -> None:
         """Wait until no process here carries a run, or until somebody asks for a stop.
 
-        One that hangs never ends: nothing is ended for that, but it is told as an error.
+        One that hangs never ends: nothing is ended for that, but it is told as an error. Those that
+        were handed out meanwhile have their own time.
         """
-        running = carried(self.room.state)
-        self._say_waiting(running)
+        first = running = carried(self.room.state)
+        self._say_waiting(running.values())
         until = time.monotonic() + self.longest
         while running and not self.stopping.is_set():
+            first = {run: running[run] for run in first if run in running}
+            if not first:
+                first, until = running, time.monotonic() + self.longest
             if time.monotonic() > until:
-                raise _too_long(running, self.longest, self.drain)
+                raise _too_long(first.values(), self.longest, self.drain)
             time.sleep(_LOOK_SECONDS * 5)
             running = carried(self.room.state)
 
     def _await_runs(self) -> None:
         """Give running steps their time; it begins when they are known: a server may be slow."""
         running = carried(self.room.state, certain=False)
-        self._say_waiting(running)
+        self._say_waiting(running.values())
         until = time.monotonic() + self.drain
         while running and time.monotonic() < until:
             time.sleep(_LOOK_SECONDS * 5)
@@ -262,8 +266,8 @@ class Launcher:
 def _too_long(running: Iterable[str], seconds: float, drain: float) -> RunbookError:
     return RunbookError(
         f"{', '.join(running)}: still at work after {readable_seconds(seconds)}",
-        detail="an earlier launcher was killed; its worker still carries that, and nothing of it "
-        "was ended",
+        detail="it was at work when this began to wait, as after a launcher that was killed; "
+        "nothing was ended",
         hint="Where it works, start this again, which waits again. Where it hangs: cancel it in "
         "Prefect; or start this again and stop it with Ctrl-C or systemctl stop: running steps get "
         f"{readable_seconds(drain)} (--drain), what is left is ended; then start it, and that run, "
