@@ -26,11 +26,17 @@ def listening(port: int) -> tuple[Address, ...]:
 
 
 def is_taken(host: str, port: int) -> bool:
-    """Tell whether a server could not listen here because another program does."""
+    """Tell whether another program listens on one of the addresses that this name stands for."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, address = found[0]
-        with socket.socket(family, kind, protocol) as probe:
+    except socket.gaierror:
+        return False
+    return any(_is_bound(family, address) for family, _, _, _, address in found)
+
+
+def _is_bound(family: int, address: tuple[object, ...]) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
