@@ -34,13 +34,28 @@ def submit(request: Request) -> None:
     except KeyboardInterrupt:
         console.print(f"No longer followed. {_way_on(run)}", soft_wrap=True)
         raise
-    if not request.go and ended.completed and (page := page_text(run, "result")):
-        show_page(console, page)
+    if not request.go and ended.completed:
+        _show_plan(run, console)
     if request.as_json:
         record = {"run": str(run), "state": ended.state, "message": ended.message}
-        more = {"completed": ended.completed, "plan": page_text(run, "plan")}
+        more = {"completed": ended.completed, "plan": _page(run, "plan")}
         print(json.dumps({**record, **more}, indent=2, ensure_ascii=False))
     conclude(ended, console)
+
+
+def _page(run: UUID, kind: str) -> str:
+    """Give a page of a run that has ended; empty, too, where the server does not answer by now."""
+    with suppress(httpx.HTTPError):
+        return page_text(run, kind)
+    return ""
+
+
+def _show_plan(run: UUID, console: Console) -> None:
+    if page := _page(run, "result"):
+        show_page(console, page)
+    else:
+        told = f"The server does not give the page of this plan. Look here: {ui_address(run)}"
+        console.print(told, soft_wrap=True, highlight=False)
 
 
 def _way_on(run: UUID) -> str:
