@@ -125,15 +125,21 @@ def _with_all_secrets(shaped: Mapping[str, list[object]]) -> dict[str, list[obje
     """Open every reference; the error names whose the secret is, and the other missing ones."""
     opened: dict[str, list[object]] = {}
     refused: list[SettingsError] = []
+    whose = ""
+
+    def read(reference: object, setting: str) -> str:
+        try:
+            return _secret(reference, setting)
+        except SettingsError as error:
+            error.message = f"{whose}: {error.message}"
+            refused.append(error)
+            return _STAND_IN
+
     for key, items in shaped.items():
         opened[key] = []
         for item in items:
-            try:
-                opened[key].append(_with_secrets(item, _secret))
-            except SettingsError as error:
-                whose = f"{key}.{item['name']}" if isinstance(item, dict) else key
-                error.message = f"{whose}: {error.message}"
-                refused.append(error)
+            whose = f"{key}.{item['name']}" if isinstance(item, dict) else key
+            opened[key].append(_with_secrets(item, read))
     if refused:
         first, *others = refused
         told = [first.detail, *(f"also {error.message}" for error in others)]

@@ -114,10 +114,12 @@ def test_a_typo_is_told_once_with_what_is_meant_and_before_a_secret_that_is_miss
 def test_secrets_that_are_missing_are_told_together_with_whose_they_are(tmp_path: Path) -> None:
     text = GOOD.replace("TEST_STORE_SECRET", "NOT_SET_ANYWHERE")
     text += "    replication_password: {env: NOT_SET_EITHER}\n"
+    text += "    health_secrets: {portal: {file: /nowhere/portal}}\n"
     with pytest.raises(SettingsError) as refused:
         read_inventory(written(tmp_path, text))
     assert "stores.nightly: secret: the environment has no NOT_SET_A" in refused.value.message
     assert "clusters.shop: replication_password: the env" in refused.value.detail
+    assert "clusters.shop: health_secrets.portal: cannot read" in refused.value.detail
 
 
 def test_two_clusters_may_not_keep_backups_in_the_same_folder(
