@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from runbook import Need, ensure, fact
 from runbook.actions import Action
 from runbook.apps import App
 from runbook.run import current
 from tasks._task import task
+
+
+@dataclass
+class Start:
+    """A start of an application by this run: what has ended since it began has done its work."""
+
+    app: App
+    by: Callable[[], Sequence[Action]]
+    begun: bool = False
+
+    def actions(self) -> Sequence[Action]:
+        """Give what starts it, at the moment when that is done."""
+        self.begun = True
+        return self.by()
+
+    def is_up(self) -> bool:
+        """Ask whether all of it runs that should."""
+        return self.app.is_up(begun=self.begun)
 
 
 @task("stop the applications")
@@ -34,17 +53,23 @@ def start(apps: Sequence[App]) -> None:
 def started(app: App, *, within: float) -> None:
     """See that an application runs; a start makes no containers, and does not try to."""
     tell_missing(app)
-    begun: list[App] = []
-
-    def starting() -> Sequence[Action]:
-        begun.append(app)
-        return app.starting()
-
+    start = Start(app, app.starting)
     ensure(
         f"{app} runs",
-        holds=lambda: app.is_up(begun=bool(begun)),
+        holds=start.is_up,
         needs=[has_containers(app)],
-        by=starting,
+        by=start.actions,
+        within=within,
+    )
+
+
+def given_back(app: App, *, within: float) -> None:
+    """See that an application runs again that this run has stopped, or removed."""
+    start = Start(app, app.recreating)
+    ensure(
+        f"{app} runs",
+        holds=lambda: (start.begun or app.is_running()) and start.is_up(),
+        by=start.actions,
         within=within,
     )
 

@@ -66,7 +66,8 @@ def cluster_is_healthy(
     """Make a whole health check as the last step of a runbook; CheckFailed at CRITICAL.
 
     A plan only lists it. Standbys and applications have `within` seconds to come to rest. Nodes
-    and applications that are not among those given are named as left out, and not judged.
+    and applications that are not among those given are named as left out, and not judged. An
+    application whose jobs have all ended well is taken for done, not for stopped by hand.
     """
     scope = Scope.of(cluster, cluster.nodes if serving is None else serving)
     judged = cluster.apps if apps is None else tuple(apps)
@@ -172,7 +173,7 @@ def _at_rest(
         seen = survey(scope.serving)
         found = looks.databases(scope, seen, read_all=read_all)
         found += looks.replication_manager(scope, seen)
-        found += looks.containers(judged)
+        found += looks.containers(judged, begun=True)
         if worst(found) is not Level.CRITICAL or time.monotonic() > deadline:
             return found
         time.sleep(_PAUSE_SECONDS)

@@ -24,6 +24,7 @@ from runbook.tools import repmgr
 from runbook.watch import log
 from tasks import repmgrd, service
 from tasks._task import task
+from tasks.apps import given_back
 from tasks.fencing import silence
 
 _CAUGHT_UP_SECONDS = 30.0
@@ -150,13 +151,8 @@ def _return(job: Handover, old: Node, stopped: Sequence[App]) -> None:
         raise CheckFailed(f"{job.new} is no standby any more: {old} must stay out of service")
     service.start(old)
     for app in stopped:
-        ensure(f"{app} runs", holds=partial(_runs, app), by=app.recreating, within=120)
+        given_back(app, within=120)
     repmgrd.unpause(job.living)
-
-
-def _runs(app: App) -> bool:
-    """Ask also whether anything is there: its containers may have been removed."""
-    return app.is_running() and app.is_up()
 
 
 def _refusal(node: Node, command: Command) -> str:

@@ -11,7 +11,7 @@ from runbook.errors import RunbookError, SettingsError
 from runbook.repoint.job import Repointing, read
 from runbook.repoint.target import Target
 from tasks._task import task
-from tasks.apps import has_containers, tell_missing
+from tasks.apps import Start, has_containers, tell_missing
 
 _DEFAULT_PORT = 5432
 _STOP_SECONDS = 60
@@ -101,10 +101,11 @@ def _recreated(app: App, target: Target) -> None:
     if not app.is_made_anew:
         tell_missing(app)
         needs.append(has_containers(app))
+    start = Start(app, app.recreating)
     ensure(
         f"{app} runs{uses}",
-        holds=partial(_runs_with, app, target),
-        by=app.recreating,
+        holds=partial(_runs_with, start, target),
+        by=start.actions,
         needs=needs,
         within=_START_SECONDS,
     )
@@ -118,9 +119,10 @@ def _names(app: App, target: Target) -> bool:
     return not app.database or read([app])[0].names(target)
 
 
-def _runs_with(app: App, target: Target) -> bool:
+def _runs_with(start: Start, target: Target) -> bool:
+    app = start.app
     if app.database:
         reading = read([app])[0]
         if not reading.names(target) or not app.managed_by.has_taken(reading):
             return False
-    return app.is_up()
+    return start.is_up()

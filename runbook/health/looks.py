@@ -61,9 +61,9 @@ def left_out(names: Sequence[str]) -> list[Finding]:
     return [found(Level.OK, name, "in service", "left out by this run") for name in names]
 
 
-def containers(apps: Sequence[App]) -> list[Finding]:
-    """Look whether everything of every application runs that should."""
-    return _each(apps, lambda app: gathered(str(app), "containers", lambda: [_running(app)]))
+def containers(apps: Sequence[App], *, begun: bool = False) -> list[Finding]:
+    """Look whether everything of every application runs that should, or was `begun` and is done."""
+    return _each(apps, lambda app: gathered(str(app), "containers", lambda: [_running(app, begun)]))
 
 
 def answered(check: HttpCheck, cluster: Cluster) -> Finding:
@@ -95,8 +95,8 @@ def _server(scope: Scope, survey: Survey, read_all: bool, node: Node) -> list[Fi
     return [one for what, look in looks for one in gathered(str(node), what, look)]
 
 
-def _running(app: App) -> Finding:
-    up = app.is_up()
+def _running(app: App, begun: bool) -> Finding:
+    up = app.is_up(begun=begun)
     start, make = (app.host.shown(each) for each in (app.managed_by.start(), app.managed_by.make()))
     removed = "" if make == start else f"; where it has no containers: {make}"
     hint = f"Start it on {app.host}: {start}{removed}"

@@ -13,10 +13,14 @@ import pytest
 from runbook import step
 from runbook.approval import Nobody
 from runbook.apps import App
+from runbook.cluster import Backups, Cluster
 from runbook.drive import Driver, Order, Result
 from runbook.errors import CheckFailed
+from runbook.health import looks
+from runbook.health.finding import Level
+from runbook.postgres import Node
 from runbook.watch import LogWatcher
-from tasks import apps, repoint
+from tasks import apps, health, repoint
 from tests.lab.application import IMAGE
 from tests.lab.machine import Machine, provision
 from tests.lab.machines import MachinesLab
@@ -100,8 +104,8 @@ class Shop:
         host = {"name": self.machine.name, "way": self.machine.way()}
         return App.model_validate({"name": "shop", "host": host, "managed_by": managed})
 
-    def run(self, *, start: bool) -> Result:
-        body = partial(_body, self.app, start=start)
+    def run(self, *, start: bool | Callable[[], None]) -> Result:
+        body = start if callable(start) else partial(_body, self.app, start=start)
         driver = Driver(self.directory, Nobody(), LogWatcher())
         return driver.run(Order("test", "", {}, body, tuple))
 
@@ -128,6 +132,19 @@ class Shop:
 def _promoted(app: App) -> None:
     with step("1", "Applications"):
         repoint.recreate([app], "10.0.0.2")
+
+
+def _given_back(app: App) -> None:
+    with step("1", "Applications"):
+        apps.given_back(app, within=60)
+
+
+def _is_healthy(app: App) -> None:
+    host = {"name": "nobody", "way": {"kind": "local"}}
+    node = Node.model_validate({"name": "none", "host": host, "port": 1})
+    cluster = Cluster(name="shop", nodes=(node,), apps=(app,), backups=Backups(store="none"))
+    with step("1", "Health"):
+        health.cluster_is_healthy(cluster, within=0)
 
 
 def _body(app: App, *, start: bool) -> None:
@@ -248,3 +265,23 @@ def test_what_was_stopped_by_hand_is_not_taken_for_a_job_that_is_done(shop: Shop
     shop.compose("up", "-d")
     until(lambda: shop.seen() == ["stands on-failure"], "the job has ended")
     assert shop.run(start=True).changed == 2, "a start does not wait for what has done its work"
+
+
+def test_an_application_of_jobs_alone_ends_no_runbook_in_error(shop: Shop) -> None:
+    """Started again by a promotion and by its way back; done in the health check at the end."""
+    shop.compose("down", "-t", "1")
+    shop.machine.run(["tee", "/opt/shop/code"], stdin="0")
+    shop.machine.run(["tee", FILE], stdin=_HEAD + _JOB)
+    for start in (_promoted, _given_back):
+        shop.compose("up", "-d")
+        until(lambda: shop.seen() == ["stands on-failure"], "the job has ended")
+        assert shop.run(start=False).changed == 2
+        assert shop.run(start=partial(start, shop.app)).changed == 2
+        until(lambda: shop.seen() == ["stands on-failure"], "the job has run again")
+        shop.compose("down", "-t", "1")
+    shop.compose("up", "-d")
+    until(lambda: shop.seen() == ["stands on-failure"], "the job has ended")
+    with pytest.raises(CheckFailed, match="writable nodes: none") as critical:
+        shop.run(start=partial(_is_healthy, shop.app))
+    assert "not all of it runs" not in str(critical.value.detail)
+    assert [found.level for found in looks.containers([shop.app])] == [Level.CRITICAL], "strict"
