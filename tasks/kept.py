@@ -137,11 +137,12 @@ def _insist_on_kept(node: Node, stamp: str) -> None:
         "the restore that was begun last has kept what it replaces",
         lambda: not begun or stamp in stamps,
         seen=lambda: (
-            f"the restore of {begun} was cut off and has set nothing aside: it removes the old "
-            "data (remove_old), or there was none; there is nothing of it to put back"
+            f"the restore of {begun} was cut off and has set nothing aside: the old data still "
+            "stands there, or was removed (remove_old), or there was none"
         ),
         hint=f"Start instance-restore again with backup={begun} and the same other parameters "
-        f"(remove_old, too), to bring it to its end{older}.",
+        "(again and remove_old, too), to bring it to its end; then undo, if it kept the old data"
+        f"{older}. An undo that was cut off itself goes on with its own stamp.",
     )
 
 

@@ -93,7 +93,9 @@ def half_restored(node: Node) -> RestoreMark | None:
 def restored_over_nothing(node: Node) -> str:
     """Name the backup whose restore has begun, has no end yet, and has kept nothing; or nothing.
 
-    With `remove_old` the outage has begun before anything is made ready, or the data is gone.
+    It was cut off before its swap, or the data is removed (`remove_old`), or there was none. One
+    that is in place, and has set the old data aside, is what an undo is for: what stands ready
+    beside it has swapped nothing.
     """
     host, user = node.host, node.os_user
     seen = look(host, node.directory(), user)
@@ -102,11 +104,11 @@ def restored_over_nothing(node: Node) -> str:
         return ""
     asides = kept(host, data, user)["aside"]
     mark = read_mark(host, data.live, user)
-    if mark is not None and mark.finished is None and mark.stamp not in asides:
-        return mark.backup
+    if mark is not None and mark.finished is None:
+        return "" if mark.stamp in asides else mark.backup
     for made in filter(is_backup_id, kept(host, data, user)["incoming"]):
         ready = read_mark(host, data.incoming(made), user)
-        if ready is None or (not seen.version and ready.stamp not in asides):
+        if ready is None or ready.stamp not in asides:
             return made
     return ""
 

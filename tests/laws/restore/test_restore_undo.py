@@ -79,6 +79,34 @@ def test_an_undo_ends_the_outage_that_a_restore_has_begun(damaged: Scene) -> Non
     assert damaged.run("instance-restore-undo").changed == 0
 
 
+def test_what_a_later_run_unpacked_beside_it_does_not_hold_up_an_undo(damaged: Scene) -> None:
+    before, first = shop.fingerprint(damaged.node), damaged.backup
+    second = damaged.back_up()
+    assert damaged.restore(backup=first, at=Point("7")).ended == "killed"
+    assert damaged.restore(backup=second, at=Point("2", transfer=True)).ended == "killed"
+    undone = damaged.run("instance-restore-undo")
+    assert undone.completed, undone.said
+    assert shop.fingerprint(damaged.node) == before
+
+
+def test_a_restore_that_was_cut_off_does_not_bring_an_older_ones_data_back(damaged: Scene) -> None:
+    assert damaged.restore().completed
+    (older,) = (path.name.rpartition("-")[2] for path in damaged.aside())
+    before = shop.fingerprint(damaged.node)
+    assert damaged.restore(again=True, at=Point("5")).ended == "killed"
+    refused = damaged.run("instance-restore-undo")
+    assert refused.ended == "CheckFailed", refused.said
+    assert "has set nothing aside: the old data still stands" in refused.said
+    assert f"Start instance-restore again with backup={damaged.backup}" in refused.said
+    assert f"stamp={older}, which is older" in refused.said
+    named = damaged.run("instance-restore-undo", stamp=older, dry_run=True)
+    assert named.completed, named.said
+    outcome = damaged.restore(again=True)
+    assert outcome.completed, outcome.said
+    assert damaged.run("instance-restore-undo").completed
+    assert shop.fingerprint(damaged.node) == before
+
+
 def test_neither_restores_nor_undoes_over_a_swap_that_is_half_done(damaged: Scene) -> None:
     """An undo, then a restore, is killed between the tablespace and the data directory."""
     before = shop.fingerprint(damaged.node)

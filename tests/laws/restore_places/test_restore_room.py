@@ -60,7 +60,7 @@ def test_where_there_is_no_room_the_old_data_goes_first(shop: Scene) -> None:
         assert killed.ended == "killed"
         undo = shop.run("instance-restore-undo")
         assert undo.ended == "CheckFailed"
-        assert ("set nothing aside: it removes" in undo.said) is (point != Point("2"))
+        assert ("has set nothing aside: the old data" in undo.said) is (point != Point("2"))
         assert (f"with backup={shop.backup} and the same" in undo.said) is (point != Point("2"))
     outcome = shop.restore(remove_old=True)
     assert outcome.completed, outcome.said
