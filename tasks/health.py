@@ -99,7 +99,8 @@ def applications(cluster: Cluster) -> None:
 def report(job: Restore, objectives: Objectives = _NONE) -> None:
     """Tell recovery time and recovery point as measured, by whichever run, against the budget.
 
-    Those of a restore that another run has brought to its end stand on the record of that run.
+    Told before the restore is closed: killed in between, the next run tells them. Those of one
+    that another run has closed stand on the record of that run.
     """
     run = current()
     if run.plan().headline:
@@ -110,10 +111,10 @@ def report(job: Restore, objectives: Objectives = _NONE) -> None:
         return
     point = _measured(objectives.judged(RECOVERY_POINT, age))
     note(f"recovery point (RPO): the data is {readable_seconds(age)} old{point}")
-    mark = job.mark()
-    if mark is not None and mark.outage is not None:
-        duration = _measured(objectives.judged(RECOVERY_TIME, mark.outage))
-        took = f"{readable_seconds(mark.outage)} from stop to healthy"
+    outage = job.outage()
+    if outage is not None:
+        duration = _measured(objectives.judged(RECOVERY_TIME, outage))
+        took = f"{readable_seconds(outage)} from stop to healthy"
         note(f"recovery time (RTO): {took}{duration}")
 
 

@@ -77,5 +77,5 @@ def instance_restore(
 
     with step("9", "Validation"):
         health.applications(shop)
-        restore.close(job)
         health.report(job, shop.objectives)
+        restore.close(job)

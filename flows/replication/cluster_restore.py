@@ -115,5 +115,5 @@ def cluster_restore(
     with step("13", "Validation"):
         health.cluster_is_healthy(shop, serving=nodes.members, apps=clients)
         whole.tell_redundancy(all_nodes)
-        restore.close(job)
         health.report(job, shop.objectives)
+        restore.close(job)

@@ -203,6 +203,11 @@ class Restore:
         mark = self.mark()
         return mark is not None and (mark.outage is not None or not self.clock.started_by())
 
+    def outage(self) -> float | None:
+        """Tell after how many seconds the applications ran again, or how long it lasts by now."""
+        mark = self.mark()
+        return self.clock.seconds() if mark is None or mark.outage is None else mark.outage
+
     def note_service(self) -> tuple[Action, ...]:
         """Write into the mark after how long the applications run again."""
         line = f"write the length of the outage into {self.live}/{RESTORED}"
@@ -259,8 +264,7 @@ class Restore:
         mark, seconds = self.mark(), self.clock.seconds()
         assert mark is not None
         if mark.finished is None:
-            outage = seconds if mark.outage is None else mark.outage
-            now = {"finished": datetime.now(UTC), "outage": outage}
+            now = {"finished": datetime.now(UTC), "outage": self.outage()}
             write_mark(self.node.host, self.live, self.node.os_user, mark.model_copy(update=now))
         self.clock.clear()
         return f"in service again after {seconds:.1f} s" if seconds else "in service again"

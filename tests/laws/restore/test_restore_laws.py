@@ -59,6 +59,10 @@ def test_a_restore_reaches_its_goal_and_a_second_one_changes_nothing(damaged: Sc
     where = "SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname = 'cold'"
     assert damaged.node.psql(where) == str(damaged.node.tablespaces["cold"])
     assert float(str(first.memory["recovery time seconds"])) > 0
+    assert first.plan is not None
+    told = [line.text.partition(" (RTO)")[0] for line in first.plan.lines]
+    ended = told.index("the restore has come to its end")
+    assert told.index("recovery time") < ended, "killed in between, the next run tells it"
     with damaged.unchanged():
         second = damaged.restore()
     assert (second.ended, second.changed, second.said) == ("completed", 0, "")
