@@ -103,7 +103,7 @@ def report(job: Restore, objectives: Objectives = _NONE) -> None:
     that another run has closed stand on the record of that run.
     """
     run = current()
-    if run.plan().headline:
+    if job.settled() is not None:
         return
     age = (datetime.now(UTC) - job.backup.began).total_seconds()
     if run.planning:

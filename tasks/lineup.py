@@ -13,6 +13,7 @@ from runbook.apps import App
 from runbook.backups.catalogue import Catalogue
 from runbook.cluster import Cluster
 from runbook.errors import CommandFailed, SettingsError, Unreachable
+from runbook.plan import Fact
 from runbook.postgres import Node
 from runbook.replication import limits
 from runbook.replication.clone_places import Source
@@ -23,9 +24,10 @@ from runbook.replication.metadata import Metadata, metadata
 from runbook.restore.job import Restore
 from runbook.restore.survey import Survey, survey
 from runbook.restore.whole import ClusterRestore
+from runbook.run import current
 from tasks import fitness
 from tasks._task import task
-from tasks.restore_fitness import Wishes
+from tasks.restore_fitness import Wishes, tell_settled
 
 
 @task("choose the primary of {cluster}")
@@ -57,6 +59,7 @@ def fits(
         _are_known(lineup, known)
     if not job.in_place() or job.closed():  # in between, the metadata are those of the backup
         no_strangers(whole.metadata, known)
+    _tell_settled(whole)
     _tell_loss(whole)
     works = [partial(repmgr_works, node) for node in lineup.members]
     works += [partial(app_is_reached, app) for app in apps]
@@ -85,6 +88,21 @@ def _tell_standbys(lineup: Lineup) -> None:
     for node in lineup.left_out:
         fate = "stopped and held" if node in lineup.stopped else "not reached: keep it off"
         fact(f"LEFT OUT: {node}", f"{fate}; standby-rebuild makes it a standby again")
+
+
+def _tell_settled(whole: ClusterRestore) -> None:
+    """Say before all else what is not restored: everything, or the primary alone."""
+    since = whole.primary.settled()
+    if since is None:
+        return
+    if whole.is_done():
+        tell_settled(whole.primary)
+        return
+    told = (
+        f"since {since:%Y-%m-%d %H:%M:%S} UTC, and it stays as it is; only nodes that are no clone "
+        "of it are set aside and made anew. To restore all of them once more: again"
+    )
+    current().builder.lead(Fact(name=f"RESTORED ALREADY: {whole.lineup.primary}", value=told))
 
 
 def _tell_loss(whole: ClusterRestore) -> None:

@@ -82,7 +82,8 @@ def fits(node: Node, backup: Backup, catalogue: Catalogue, wishes: Wishes) -> Re
         beside=not seen.short_of,
         again=wishes.again,
     )
-    _tell_settled(job)
+    if not wishes.whole_cluster:
+        tell_settled(job)
     interrupted.none_in_the_way(job, seen)
     fitness.tablespaces(node, seen)  # while another backup is half in place, no data links there
     if wishes.again:
@@ -152,7 +153,7 @@ def _tell(job: Restore, seen: Survey, wishes: Wishes) -> None:
     archiving.foresee(job)
 
 
-def _tell_settled(job: Restore) -> None:
+def tell_settled(job: Restore) -> None:
     """Say before all else that nothing is done: whoever has lost data once more must see it."""
     since = job.settled()
     if since is not None:

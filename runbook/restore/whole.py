@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runbook.errors import Unreachable
+from runbook.errors import CommandFailed, Unreachable
 from runbook.postgres import Node
 from runbook.replication.clone import Clone
 from runbook.replication.following import following
@@ -51,7 +51,7 @@ class ClusterRestore:
             return False
         try:
             return self.metadata.is_right() and all(map(self._is_sound, self.standbys))
-        except Unreachable:
+        except (Unreachable, CommandFailed):
             return False
 
     def _is_sound(self, node: Node) -> bool:

@@ -190,7 +190,17 @@ def test_a_node_left_out_is_taken_in_again_or_let_go_at_any_time(damaged: Scene)
     assert judge.servers(standby) == []
     row = "SELECT type, active FROM repmgr.nodes WHERE node_id = 2"
     assert primary.psql(row, database="repmgr") == "standby|f"
-    assert restore(damaged, without=standby.name).changed == 0
+    done = restore(damaged, without=standby.name)
+    assert done.changed == 0
+    assert done.plan is not None
+    assert done.plan.headline.startswith("NOTHING IS RESTORED")
+    back = restore(damaged)
+    assert back.completed, back.said
+    assert back.plan is not None
+    assert back.plan.headline == ""
+    assert back.plan.facts[0].name == f"RESTORED ALREADY: {primary.name}"
+    assert not [name for name in back.memory if name.startswith("recovery")], "of another run"
+    assert_restored(damaged, *damaged.nodes)
 
 
 def test_an_application_that_was_skipped_is_stopped_and_started_without_it(damaged: Scene) -> None:
