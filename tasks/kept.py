@@ -129,13 +129,15 @@ def discard(aside: Aside) -> None:
 
 def _insist_on_kept(node: Node, stamp: str) -> None:
     """Refuse to put back what an earlier restore has set aside, unless it is asked for by name."""
-    begun, stamps = restored_over_nothing(node), [each.stamp for each in asides(node)]
+    begun, there = restored_over_nothing(node), asides(node)
+    stamps = [each.stamp for each in there if each.kind == "aside"]
     older = (
         f"; or this one with stamp={' or stamp='.join(stamps)}, which is older" if stamps else ""
     )
     check(
         "the restore that was begun last has kept what it replaces",
-        lambda: not begun or stamp in stamps,
+        lambda: not begun,
+        unless=lambda: bool(begun) and stamp in {each.stamp for each in there},
         seen=lambda: (
             f"the restore of {begun} was cut off and has set nothing aside: the old data still "
             "stands there, or was removed (remove_old), or there was none"

@@ -91,6 +91,9 @@ def test_what_a_later_run_unpacked_beside_it_does_not_hold_up_an_undo(damaged: S
 
 def test_a_restore_that_was_cut_off_does_not_bring_an_older_ones_data_back(damaged: Scene) -> None:
     assert damaged.restore().completed
+    assert damaged.run("instance-restore-undo").completed
+    (undone,) = (path.name.rpartition("-")[2] for path in damaged.live.parent.glob("*.undone-*"))
+    assert damaged.restore().completed
     (older,) = (path.name.rpartition("-")[2] for path in damaged.aside())
     before = shop.fingerprint(damaged.node)
     assert damaged.restore(again=True, at=Point("5")).ended == "killed"
@@ -98,9 +101,13 @@ def test_a_restore_that_was_cut_off_does_not_bring_an_older_ones_data_back(damag
     assert refused.ended == "CheckFailed", refused.said
     assert "has set nothing aside: the old data still stands" in refused.said
     assert f"Start instance-restore again with backup={damaged.backup}" in refused.said
-    assert f"stamp={older}, which is older" in refused.said
+    assert f"this one with stamp={older}, which is older" in refused.said
+    assert undone not in refused.said
     named = damaged.run("instance-restore-undo", stamp=older, dry_run=True)
     assert named.completed, named.said
+    assert named.plan is not None
+    outcomes = {line.text: line.outcome for line in named.plan.lines}
+    assert outcomes["the restore that was begun last has kept what it replaces"] == "not needed"
     outcome = damaged.restore(again=True)
     assert outcome.completed, outcome.said
     assert damaged.run("instance-restore-undo").completed
