@@ -9,12 +9,15 @@ Ref.: PostgreSQL documentation, 30.6 WAL Internals; seen with PostgreSQL 15.18.
 
 from __future__ import annotations
 
+from runbook.hosts import Command
 from runbook.postgres import Node
 from runbook.replication.fork import Fork
 from runbook.replication.server import ServerState
 from runbook.stores.node_folder import NodeFolder
 from runbook.stores.node_upload import NodeUpload
 from runbook.stream.segments import segment_of
+
+_MODE = "SELECT current_setting('archive_mode') AS archive_mode"
 
 
 def has_half_beyond(begun: Fork, state: ServerState) -> bool:
@@ -36,14 +39,26 @@ def asks_too_late(begun: Fork, standby: Node, state: ServerState) -> bool:
 def bring(begun: Fork, primary: Node, standby: Node) -> str:
     """Copy the segment that the new timeline begins in, and its history, to a standby.
 
-    The segment must have ended. The standby takes both at its next start.
+    The segment must have ended. The standby takes both at its next start. As what a standby
+    receives, they count as archived (by the primary): promoted, it would archive them once more,
+    and a command that overwrites nothing fails on them for ever. One with `archive_mode = always`
+    archives all by itself.
+    Ref.: PostgreSQL documentation, "Continuous Archiving in Standby"
     """
     assert begun.begin is not None
     segment = segment_of(begun.timeline, begun.begin, primary.identity().wal_segment_size)
     names = (segment, f"{begun.timeline:08X}.history")
     for name in names:
         _copy(name, primary, standby)
+        if standby.ask(_MODE)[0]["archive_mode"] != "always":
+            _count_as_archived(name, standby)
     return f"brought {' and '.join(names)}"
+
+
+def _count_as_archived(name: str, standby: Node) -> None:
+    path = f"{standby.directory()}/pg_wal/archive_status/{name}.done"
+    command = Command(("install", "-m", "600", "/dev/null", path), user=standby.os_user)
+    standby.host.run(command)
 
 
 def _copy(name: str, primary: Node, standby: Node) -> None:

@@ -139,6 +139,11 @@ def test_a_record_that_was_sent_by_half_holds_up_nobody(
     assert_promoted(healthy, new, other)
     assert_in_service(healthy, new)
     assert promotion_scene.rows(new) >= committed
+    if killed is half_record.killed_within_many_segments:
+        wal = other.data_directory / "pg_wal"
+        first = min(path.name for path in wal.glob("00000002????????????????"))
+        status = {path.name for path in (wal / "archive_status").glob(f"{first}.*")}
+        assert status == {f"{first}.done"}  # else it is archived once more when it is promoted
     assert fail_over(healthy).changed == 0
 
 
