@@ -38,7 +38,7 @@ WHERE mode.name = 'archive_mode' AND mode.setting <> 'off' AND mode.source = 'co
   AND command.name = 'archive_command'
 """
 
-_ARCHIVE_SETTING = re.compile(r"\s*(archive_mode|archive_command)\s*=?\s*'(.*)'\s*")
+_ARCHIVE_SETTING = re.compile(r"\s*(archive_mode|archive_command|archive_library)\s*=?\s*'(.*)'\s*")
 
 
 @dataclass(frozen=True)
@@ -139,9 +139,10 @@ class Restore:
         matches = filter(None, map(_ARCHIVE_SETTING.fullmatch, lines))
         found = {match[1]: match[2] for match in matches}
         program = found.get("archive_command", "on").partition(" ")[0]
+        useless = ("false",) if found.get("archive_library") else ("", "false")
         stops = {
             "archive_mode": found.get("archive_mode") == "off",
-            "archive_command": PurePath(program).name in ("", "false"),
+            "archive_command": PurePath(program).name in useless,
         }
         return ", ".join(f"{name} = '{found[name]}'" for name, is_so in stops.items() if is_so)
 

@@ -162,6 +162,21 @@ def test_a_backup_that_was_taken_while_nothing_was_archived_is_told(shop: Scene)
     assert shop.restore().changed == 0
 
 
+def test_a_backup_that_was_taken_with_an_archive_library_is_archived(shop: Scene) -> None:
+    archive = archiving(shop)
+    library = "archive_command = ''\narchive_library = 'basic_archive'\n"
+    with (shop.live / "postgresql.auto.conf").open("a") as settings:
+        settings.write(f"{library}basic_archive.archive_directory = '{archive}'\n")
+    shop.node.reload()
+    shop.back_up()
+    outcome = shop.restore()
+    assert outcome.completed, outcome.said
+    assert outcome.plan is not None
+    assert "NOTHING IS ARCHIVED" not in outcome.plan.markdown() + outcome.told
+    shop.node.psql("SELECT pg_switch_wal(), pg_sleep(2)")
+    assert (archive / "00000002.history").exists()
+
+
 def test_archiving_that_the_command_line_switches_on_leaves_the_old_archive_alone(
     shop: Scene,
 ) -> None:
