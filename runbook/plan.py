@@ -16,6 +16,7 @@ Outcome = Literal[
 
 NOTHING_RESTORED = "NOTHING IS RESTORED"
 NOTHING_REMOVED = "NOTHING IS REMOVED"
+RESTORED_ALREADY = "RESTORED ALREADY"
 """Facts that lead the plan of a run which finds nothing to do, be it done or a wrong name."""
 
 BOXES = {
@@ -122,7 +123,8 @@ class Plan(_Value):
     @property
     def headline(self) -> str:
         """Say that the run does not do what its name says; empty where it does."""
-        facts = (fact for fact in self.facts if fact.name in (NOTHING_RESTORED, NOTHING_REMOVED))
+        names = (NOTHING_RESTORED, NOTHING_REMOVED, RESTORED_ALREADY)
+        facts = (fact for fact in self.facts if fact.name in names)
         return next((f"{fact.name}: {fact.value}" for fact in facts), "")
 
     @property

@@ -13,7 +13,7 @@ from runbook.apps import App
 from runbook.backups.catalogue import Catalogue
 from runbook.cluster import Cluster
 from runbook.errors import CommandFailed, SettingsError, Unreachable
-from runbook.plan import Fact
+from runbook.plan import RESTORED_ALREADY, Fact
 from runbook.postgres import Node
 from runbook.replication import limits
 from runbook.replication.clone_places import Source
@@ -99,10 +99,11 @@ def _tell_settled(whole: ClusterRestore) -> None:
         tell_settled(whole.primary)
         return
     told = (
-        f"since {since:%Y-%m-%d %H:%M:%S} UTC, and it stays as it is; only nodes that are no clone "
-        "of it are set aside and made anew. To restore all of them once more: again"
+        f"{whole.lineup.primary}, since {since:%Y-%m-%d %H:%M:%S} UTC: what was written or lost "
+        "since stays; only nodes that are no sound standby of it are set aside and made anew. To "
+        "restore all of them once more: again (--again at the command line)"
     )
-    current().builder.lead(Fact(name=f"RESTORED ALREADY: {whole.lineup.primary}", value=told))
+    current().builder.lead(Fact(name=RESTORED_ALREADY, value=told))
 
 
 def _tell_loss(whole: ClusterRestore) -> None:

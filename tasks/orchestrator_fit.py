@@ -7,6 +7,7 @@ from functools import partial
 from runbook import check, fact
 from runbook.orchestrator.restoring import PLACEABLE, Restoring
 from runbook.orchestrator.room import Room, lying, rooms
+from runbook.plan import RESTORED_ALREADY
 from runbook.units import readable_bytes
 from tasks._task import task
 from tasks.orchestrator_fitness import folder_fits
@@ -104,7 +105,7 @@ def _stands_still(job: Restoring) -> None:
     """Refuse to call it restored where tables of it are gone; more than that is not compared."""
     name, tables = job.target.name, job.live.tables()
     told = f"backup {job.backup.id}; its contents are not compared, and it is not loaded again"
-    fact("RESTORED ALREADY", told)
+    fact(RESTORED_ALREADY, told)
     check(
         f"{name} on {job.live} still has the {job.backup.tables} tables that were restored",
         lambda: tables >= job.backup.tables,

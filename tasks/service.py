@@ -26,16 +26,17 @@ _FIRST_SIGHT_SECONDS = 600.0
 @task("stop PostgreSQL on {node}")
 def stop(node: Node, *, unless: Callable[[], bool]) -> Outcome:
     """See that no server runs on the node, and that nothing starts one, unless all is done."""
-    if current().planning and not unless():
-        _insist_on_rights(node)
     stopping = _Stopping(node)
-    return ensure(
+    outcome = ensure(
         f"no server runs on {node}, and none will be started",
         holds=stopping.has_ended,
         by=stopping.commands,
         within=_STOP_SECONDS,
         unless=unless,
     )
+    if outcome == "planned" and not stopping.has_ended():
+        _insist_on_rights(node)
+    return outcome
 
 
 @task("start PostgreSQL on {node}")

@@ -11,7 +11,7 @@ from runbook.cluster import Cluster
 from runbook.errors import CheckFailed
 from runbook.hosts import Command, Host
 from runbook.postgres import Node, access
-from runbook.postgres.rights import lacking, others_with_a_shell
+from runbook.postgres.rights import lacking
 
 _PROGRAMS = ("postgres", "pg_ctl", "pg_controldata", "pg_verifybackup")
 
@@ -51,8 +51,6 @@ def _may_be_moved(node: Node) -> str:
             f"sudo does not allow {node.host.way.login or 'the login'}: {'; '.join(missing)}",
             hint="README, Rights on the servers, has the lines for /etc/sudoers.d/pg-runbooks.",
         )
-    for user in others_with_a_shell(node):
-        node.host.run(Command(("sh", "-c", ":"), user=user, timeout=30))
     return node.service.kind
 
 

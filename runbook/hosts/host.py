@@ -21,7 +21,7 @@ from runbook.watch import log
 READ = 'if [ -e "$1" ]; then cat "$1"; fi'
 """Gives the content of a file that may not be there."""
 
-_UNTOLD = "a password is required"
+_UNTOLD = ("a password is required", "authentication is required")  # sudo, sudo-rs
 _PAUSES = (0.2, 1.0)
 """Seconds before a question is asked again; a host that cannot be reached anew is not asked."""
 _FIRST_LINES, _LAST_LINES = 4, 8
@@ -82,7 +82,8 @@ class Host(BaseModel):
     def allows(self, command: Command) -> bool:
         """Tell whether the login may run a command as its user; sudo is asked, and runs nothing.
 
-        Where sudo tells nothing without a password, nobody knows: that counts as yes.
+        Where sudo tells nothing without a password, nobody knows: that counts as yes. Nor does it
+        tell whether this very command wants one.
         Ref.: sudo(8), -l with a command
         """
         login = self.way.login
@@ -90,7 +91,7 @@ class Host(BaseModel):
             return True
         argv = ("sudo", "-n", "-l", "-u", command.user, "--", *command.argv)
         done = self.ask(Command(argv, env=(("LC_ALL", "C"),), timeout=60))
-        return done.exit_code == 0 or _UNTOLD in done.stderr
+        return done.exit_code == 0 or any(said in done.stderr for said in _UNTOLD)
 
     @contextmanager
     def running(self, command: Command) -> Iterator[Process]:

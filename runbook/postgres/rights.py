@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import shlex
 
-from runbook.hosts import Command
+from runbook.hosts import Command, Host
 from runbook.postgres.node import Node
 
 
 def lacking(node: Node) -> tuple[str, ...]:
-    """Give what sudo does not let the login run of the node's service, as sudoers names it."""
-    refused = (_named(each) for each in _commands(node) if not node.host.allows(each))
+    """Give what sudo does not let the login run of the node's service, as sudoers names it.
+
+    Of a single command sudo does not tell whether it wants a password: a shell is tried.
+    """
+    refused = (_named(each) for each in _commands(node) if not _is_possible(node.host, each))
     return tuple(dict.fromkeys(refused))
 
 
-def others_with_a_shell(node: Node) -> tuple[str, ...]:
-    """Name the other users that the service needs a shell of."""
-    users = (each.user for each in _commands(node) if each.argv[0] == "sh")
-    return tuple(dict.fromkeys(user for user in users if user))
+def _is_possible(host: Host, command: Command) -> bool:
+    if command.argv[0] == "sh":
+        return host.holds("sh", "-c", ":", user=command.user)
+    return host.allows(command)
 
 
 def _named(command: Command) -> str:

@@ -197,10 +197,12 @@ def test_a_node_left_out_is_taken_in_again_or_let_go_at_any_time(damaged: Scene)
     back = restore(damaged)
     assert back.completed, back.said
     assert back.plan is not None
-    assert back.plan.headline == ""
-    assert back.plan.facts[0].name == f"RESTORED ALREADY: {primary.name}"
+    assert back.plan.headline.startswith(f"RESTORED ALREADY: {primary.name}, since ")
     assert not [name for name in back.memory if name.startswith("recovery")], "of another run"
     assert_restored(damaged, *damaged.nodes)
+    primary.stop()
+    planned = restore(damaged, again=True, primary=primary.name, dry_run=True)
+    assert planned.completed, planned.said
 
 
 def test_an_application_that_was_skipped_is_stopped_and_started_without_it(damaged: Scene) -> None:
