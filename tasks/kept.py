@@ -128,23 +128,33 @@ def discard(aside: Aside) -> None:
 
 
 def _insist_on_kept(node: Node, stamp: str) -> None:
-    """Refuse to put back what an earlier restore has set aside, unless it is asked for by name."""
+    """Refuse to put back what an earlier restore has set aside, unless it is asked for by name.
+
+    An undo that is half done goes on: no restore has begun since, they are refused over it.
+    """
     begun, there = restored_over_nothing(node), asides(node)
     stamps = [each.stamp for each in there if each.kind == "aside"]
+    back = [a.stamp for a in there if a.kind == "undone" and a.is_back() and not a.overtaken_by()]
+    undone = (
+        "An undo had put back the data that stands there: unless a restore was begun since with "
+        f"remove_old, go on with stamp={back[-1]}. Else: "
+        if back
+        else ""
+    )
     older = (
         f"; or this one with stamp={' or stamp='.join(stamps)}, which is older" if stamps else ""
     )
     check(
         "the restore that was begun last has kept what it replaces",
         lambda: not begun,
-        unless=lambda: bool(begun) and stamp in {each.stamp for each in there},
+        unless=lambda: bool(begun and (stamp in {a.stamp for a in there} or half_undone(node))),
         seen=lambda: (
             f"the restore of {begun} was cut off and has set nothing aside: the old data still "
             "stands there, or was removed (remove_old), or there was none"
         ),
-        hint=f"Start instance-restore again with backup={begun} and the same other parameters "
-        "(again and remove_old, too), to bring it to its end; then undo, if it kept the old data"
-        f"{older}. An undo that was cut off itself goes on with its own stamp.",
+        hint=f"{undone}Start instance-restore again with backup={begun} and the same other "
+        "parameters (again and remove_old, too), to bring it to its end; then undo, if it kept the "
+        f"old data{older}.",
     )
 
 

@@ -89,6 +89,40 @@ def test_what_a_later_run_unpacked_beside_it_does_not_hold_up_an_undo(damaged: S
     assert shop.fingerprint(damaged.node) == before
 
 
+@pytest.mark.parametrize("point", [Point("5"), Point("6")], ids=str)
+def test_a_killed_undo_that_such_a_run_holds_up_is_named_first(
+    damaged: Scene, point: Point
+) -> None:
+    """What stands there now is the data put back: no backup is to take its place."""
+    before, first = shop.fingerprint(damaged.node), damaged.backup
+    second = damaged.back_up()
+    assert damaged.restore(backup=first, at=Point("7")).ended == "killed"
+    assert damaged.restore(backup=second, at=Point("2", transfer=True)).ended == "killed"
+    assert damaged.run("instance-restore-undo", at=point).ended == "killed"
+    (stamp,) = (path.name.rpartition("-")[2] for path in damaged.live.parent.glob("*.undone-*"))
+    refused = damaged.run("instance-restore-undo")
+    assert refused.ended == "CheckFailed", refused.said
+    ways = refused.said.partition("HINT")[2]
+    assert 0 < ways.index(f"stamp={stamp}") < ways.index(f"backup={second}"), refused.said
+    undone = damaged.run("instance-restore-undo", stamp=stamp)
+    assert undone.completed, undone.said
+    assert shop.fingerprint(damaged.node) == before
+    assert damaged.run("instance-restore-undo").changed == 0
+
+
+def test_an_undo_killed_between_two_renames_goes_on_whatever_stands_ready(damaged: Scene) -> None:
+    before, first = shop.fingerprint(damaged.node), damaged.backup
+    second = damaged.back_up()
+    assert damaged.restore(backup=first, at=Point("7")).ended == "killed"
+    assert damaged.restore(backup=second, at=Point("2", transfer=True)).ended == "killed"
+    assert damaged.run("instance-restore-undo", at=Point("5", 2)).ended == "killed"
+    (aside,) = damaged.aside()
+    damaged.live.rename(aside.with_name(aside.name.replace("aside", "undone")))
+    undone = damaged.run("instance-restore-undo")
+    assert undone.completed, undone.said
+    assert shop.fingerprint(damaged.node) == before
+
+
 def test_a_restore_that_was_cut_off_does_not_bring_an_older_ones_data_back(damaged: Scene) -> None:
     assert damaged.restore().completed
     assert damaged.run("instance-restore-undo").completed
