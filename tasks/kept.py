@@ -9,6 +9,7 @@ from runbook.errors import CheckFailed
 from runbook.plan import NOTHING_REMOVED, Fact
 from runbook.postgres import Node
 from runbook.restore.kept import Aside, asides, gone, half_undone, newest
+from runbook.restore.marks import read_mark
 from runbook.restore.remains import half_restored, restored_over_nothing
 from runbook.run import current
 from runbook.units import readable_bytes
@@ -154,7 +155,21 @@ def _insist_on_kept(node: Node, stamp: str) -> None:
         ),
         hint=f"{undone}Start instance-restore again with backup={begun} and the same other "
         "parameters (again and remove_old, too), to bring it to its end; then undo, if it kept the "
-        f"old data{older}.",
+        f"old data{older}.{'' if undone else _as_it_stands(node)}",
+    )
+
+
+def _as_it_stands(node: Node) -> str:
+    """Tell how to keep the old data where nothing has replaced it: the shortest way out."""
+    host, live = node.host, node.directory()
+    mark = read_mark(host, live, node.os_user)
+    is_old = mark is None or mark.finished is not None
+    if not is_old or not host.holds("test", "-e", f"{live}/PG_VERSION", user=node.os_user):
+        return ""
+    lines = "; ".join(map(host.shown, (*node.service.release(node), *node.service.start(node))))
+    return (
+        " Or, unless remove_old was given, keep the old data, which stands there whole: where it "
+        f"is down, start it, on {host}: {lines}; then the applications."
     )
 
 

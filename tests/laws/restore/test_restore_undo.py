@@ -137,6 +137,10 @@ def test_a_restore_that_was_cut_off_does_not_bring_an_older_ones_data_back(damag
     assert f"Start instance-restore again with backup={damaged.backup}" in refused.said
     assert f"this one with stamp={older}, which is older" in refused.said
     assert undone not in refused.said
+    shortest = refused.said.partition("keep the old data, which stands there whole: ")[2]
+    assert f"pg_ctl start -D {damaged.live} " in shortest, refused.said
+    damaged.node.start()
+    assert shop.fingerprint(damaged.node) == before
     named = damaged.run("instance-restore-undo", stamp=older, dry_run=True)
     assert named.completed, named.said
     assert named.plan is not None
