@@ -92,6 +92,12 @@ def finish(job: Restore) -> None:
     archiving.none_by_command_line(job)
 
 
+@task("write down that the applications run again")
+def serves(job: Restore) -> None:
+    """Keep the length of the outage, from the first stop until now: a later run tells the same."""
+    ensure("the length of the outage is written down", holds=job.serves, by=job.note_service)
+
+
 @task("close the restore of {job.backup.id}")
 def close(job: Restore) -> None:
     """Write down that the cluster is in service again; nothing that was not used stays behind."""

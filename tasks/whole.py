@@ -43,13 +43,6 @@ def tell_waiting(whole: ClusterRestore) -> None:
         note(f"synchronous_standby_names = '{names}': commits wait until standbys are cloned")
 
 
-@task("write down that the applications run again")
-def serves(whole: ClusterRestore) -> None:
-    """Keep the length of the outage: from the first stop until the applications run."""
-    job = whole.primary
-    ensure("the length of the outage is written down", holds=job.serves, by=job.note_service)
-
-
 @task("put repmgr's metadata right")
 def put_metadata_right(whole: ClusterRestore) -> None:
     """See that repmgr knows the restored primary as such, and nobody who does not exist."""

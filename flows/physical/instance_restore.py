@@ -77,5 +77,6 @@ def instance_restore(
 
     with step("9", "Validation"):
         health.applications(shop)
+        restore.serves(job)
         health.report(job, shop.objectives)
         restore.close(job)

@@ -98,7 +98,7 @@ def cluster_restore(
     with step("9", "Prove the data and start the applications"):
         health.every_relation(nodes.primary)
         apps.start(clients)
-        whole.serves(all_nodes)
+        restore.serves(job)
 
     with step("10", "Put repmgr's metadata right"):
         whole.put_metadata_right(all_nodes)

@@ -262,10 +262,10 @@ class Restore:
         return f"applications run again after {seconds:.1f} s" if seconds else "they run again"
 
     def _close(self) -> str:
-        mark, seconds = self.mark(), self.clock.seconds()
+        mark, seconds = self.mark(), self.outage()
         assert mark is not None
         if mark.finished is None:
-            now = {"finished": datetime.now(UTC), "outage": self.outage()}
+            now = {"finished": datetime.now(UTC), "outage": seconds}
             write_mark(self.node.host, self.live, self.node.os_user, mark.model_copy(update=now))
         self.clock.clear()
         return f"in service again after {seconds:.1f} s" if seconds else "in service again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 from pathlib import Path
@@ -13,6 +14,7 @@ from runbook.audit import read_trail
 from runbook.audit.history import past_runs
 from runbook.audit.report.run_page import run_page
 from runbook.audit.report.run_view import view
+from runbook.restore.marks import RESTORED
 from tests.lab import shop
 from tests.laws.outcome import ASKED, Point
 from tests.laws.restore_scene import Scene, assert_restored
@@ -139,6 +141,18 @@ def test_killed_and_started_again_it_finishes(damaged: Scene, point: Point) -> N
     if point.step > "6":
         assert not [line for line in outcome.commands if line.startswith("mv ") and "aside" in line]
     assert damaged.restore().changed == 0
+
+
+def test_killed_before_its_end_it_tells_the_recovery_time_that_was_measured(
+    damaged: Scene,
+) -> None:
+    """Not the time until somebody has started it again, next morning."""
+    assert damaged.restore(at=Point("9", 2)).ended == "killed"
+    measured = json.loads((damaged.live / RESTORED).read_text())["outage"]
+    outcome = damaged.restore()
+    assert outcome.completed, outcome.said
+    assert outcome.memory["recovery time seconds"] == measured
+    assert (outcome.changed, damaged.restore().changed) == (1, 0)
 
 
 @pytest.mark.parametrize("point", CANCELLED, ids=str)
