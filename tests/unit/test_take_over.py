@@ -27,7 +27,6 @@ def test_a_run_that_does_not_end_is_told_in_the_end_and_nothing_of_it_is_ended(
         child("worker", WORKER, dict(os.environ), tmp_path, 10.0) as worker,
         marked(tmp_path / "runs", "a1", "base-backup", "shop"),
     ):
-        worker.start()
         launcher = Launcher(room, told.append, drain=3600.0, longest=0.5)
         with pytest.raises(RunbookError, match="base-backup shop: still at work") as seen:
             launcher.run()
@@ -44,8 +43,7 @@ def test_a_run_that_has_begun_meanwhile_is_not_told_for_one_that_hangs(
     runs = tmp_path / "runs"
     with ExitStack() as later, ExitStack() as first:
         first.enter_context(marked(runs, "a1", "base-backup", "shop"))
-        worker = later.enter_context(child("worker", WORKER, dict(os.environ), tmp_path, 10.0))
-        worker.start()
+        later.enter_context(child("worker", WORKER, dict(os.environ), tmp_path, 10.0))
 
         def begin(_: str) -> None:
             later.enter_context(marked(runs, "b2", "base-backup", "later"))
