@@ -35,7 +35,7 @@ def test_a_run_that_does_not_end_is_told_in_the_end_and_nothing_of_it_is_ended(
     assert "1 h 0 min (--drain)" in seen.value.hint
 
 
-@pytest.mark.parametrize(("ends", "named", "longest"), [(False, "shop", 0.5), (True, "later", 4.0)])
+@pytest.mark.parametrize(("ends", "named", "longest"), [(False, "shop", 0.5), (True, "later", 2.0)])
 def test_a_run_that_has_begun_meanwhile_is_not_told_for_one_that_hangs(
     tmp_path: Path, ends: bool, named: str, longest: float
 ) -> None:
@@ -49,11 +49,11 @@ def test_a_run_that_has_begun_meanwhile_is_not_told_for_one_that_hangs(
             later.enter_context(marked(runs, "b2", "base-backup", "later"))
 
         launcher = Launcher(ControlRoom(port=9, state=tmp_path), begin, longest=longest)
-        ending = threading.Timer(2.0, first.close)
+        ending = threading.Timer(1.0, first.close)
         began = time.monotonic()
         if ends:
             ending.start()
         with pytest.raises(RunbookError) as seen:
             launcher.run()
         assert seen.value.message.startswith(f"base-backup {named}: still at work")
-        assert time.monotonic() - began > (longest + 2.0 if ends else longest)
+        assert time.monotonic() - began > (longest + 1.0 if ends else longest)
